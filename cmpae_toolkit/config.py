@@ -72,6 +72,7 @@ class Config:
 
     # Training
     epochs: int = 25
+    estimator_epochs: int = 25  # of the network that estimates the noise ratios
     batch_size: int = 128
     learning_rate: float = 5e-4
     decay: float = 0.25
@@ -93,7 +94,7 @@ class Config:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use one of {', '.join(map(repr, allowed))}.")
-        for name in ("width", "epochs", "batch_size", "decay_epochs"):
+        for name in ("width", "epochs", "estimator_epochs", "batch_size", "decay_epochs"):
             if getattr(self, name) < 1:
                 raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use 1 or more.")
         unknown = set(self.search_thresholds) - set(MODALITIES)

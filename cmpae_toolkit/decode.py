@@ -1,0 +1,129 @@
+"""From probabilities to event rolls: thresholds, choosing them on validation, events as rows of a table, JSON by category name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .config import MODALITIES, TRACKS, Config
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """A category is open in a modality where its video probability reaches `video` (modality, category); an open category is
+    active in the snippets whose probability reaches `snippet` (modality, category). All comparisons are >=; values in 0..1."""
+
+    categories: tuple[str, ...]
+    video: np.ndarray
+    snippet: np.ndarray
+    gate: str = "modality"
+
+    @classmethod
+    def of(cls, config: Config, categories: Sequence[str]) -> Thresholds:
+        """The config's thresholds, the same for every category."""
+        shape = (len(MODALITIES), len(categories))
+        video = np.array([[config.audio_video_threshold], [config.visual_video_threshold]])
+        video = np.broadcast_to(video, shape).copy()
+        return cls(tuple(categories), video, np.full(shape, config.snippet_threshold), config.gate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"gate", "video": {modality: {category: value}}, "snippet": {...}}`, for JSON."""
+        named = {
+            level: {m: dict(zip(self.categories, map(float, row), strict=True)) for m, row in zip(MODALITIES, rows, strict=True)}
+            for level, rows in (("video", self.video), ("snippet", self.snippet))
+        }
+        return {"gate": self.gate, **named}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], categories: Sequence[str]) -> Thresholds:
+        """Reads `to_dict`'s form, in any order of the names. Raises InputError on missing or unknown ones."""
+        arrays = {}
+        for level in ("video", "snippet"):
+            for modality in MODALITIES:
+                row = values.get(level, {}).get(modality, {})
+                if set(row) != set(categories):
+                    odd = sorted(set(row) ^ set(categories))
+                    raise InputError(f"the {modality} {level} thresholds are not for these categories: {', '.join(odd[:5])} differ.")
+            arrays[level] = np.array([[float(values[level][m][c]) for c in categories] for m in MODALITIES])
+        return cls(tuple(categories), arrays["video"], arrays["snippet"], values.get("gate", "modality"))
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=1)
+
+
+def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """Probabilities -> boolean rolls (video, modality, snippet, category).
+
+    `snippet` (video, modality, snippet, category), `video` (video, modality, category), `joint` (video, category).
+    """
+    gate = video if thresholds.gate == "modality" else np.broadcast_to(np.asarray(joint)[:, None], np.shape(video))
+    is_open = np.asarray(gate) >= thresholds.video
+    return (np.asarray(snippet) >= thresholds.snippet[:, None]) & is_open[:, :, None]
+
+
+def decode(evidence, thresholds: Thresholds) -> np.ndarray:
+    """`event_rolls` of a model's `Evidence`."""
+    return event_rolls(*(probabilities(evidence)[name] for name in ("snippet", "video", "joint")), thresholds)
+
+
+def probabilities(evidence) -> dict[str, np.ndarray]:
+    """The snippet, video and joint probabilities of an `Evidence` as arrays."""
+    return {name: getattr(evidence, name).probability.detach().cpu().numpy() for name in ("snippet", "video", "joint")}
+
+
+def choose_video_thresholds(
+    evidence, reference: np.ndarray, start: Thresholds, modality: str, candidates: Sequence[float]
+) -> Thresholds:
+    """Per category the video threshold with the best event-level F of that modality's track on validation (ties: the larger).
+
+    One category at a time with the others at their value in `start`, from one forward pass: changing one category's
+    threshold changes only that category's term in each video's mean. Cost: linear in videos, categories and candidates.
+    """
+    m = MODALITIES.index(modality)
+    p = probabilities(evidence)
+
+    def terms(video_thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        video = start.video.copy()
+        video[m] = video_thresholds
+        roll = event_rolls(p["snippet"], p["video"], p["joint"], replace(start, video=video))[:, m : m + 1]
+        return metrics.category_f(metrics.event_counts(roll, reference[:, m : m + 1])[:, :, 0])
+
+    f_start, occurs_start = terms(start.video[m])
+    f_others = f_start.sum(1, keepdims=True) - f_start
+    number_others = occurs_start.sum(1, keepdims=True) - occurs_start
+    ordered = sorted(candidates)
+    scores = []
+    for candidate in ordered:
+        f, occurs = terms(np.full(len(start.categories), candidate))
+        number = number_others + occurs
+        scores.append(np.where(number > 0, (f_others + f) / np.maximum(number, 1), 1.0).mean(0))
+    # rounding, so that equal scores reached by different sums tie; the last of the tied is the larger threshold
+    best = len(ordered) - 1 - np.argmax(np.round(scores, 12)[::-1], axis=0)
+    video = start.video.copy()
+    video[m] = np.asarray(ordered)[best]
+    return replace(start, video=video)
+
+
+def event_table(rolls: np.ndarray, evidence, categories: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Each decoded event as a row: filename, onset, offset (snippets = seconds, half-open), category, track, and the mean
+    probability and vacuity over its snippets (of both modalities for the audio_visual track; vacuity None where unknown)."""
+    snippet = probabilities(evidence)["snippet"]
+    vacuity = evidence.snippet.vacuity
+    vacuity = None if vacuity is None else vacuity.detach().cpu().numpy()
+    tracks = metrics.with_audio_visual(np.asarray(rolls))
+    edges = np.diff(np.pad(tracks.astype(np.int8), ((0, 0), (0, 0), (1, 1), (0, 0))), axis=2)
+    onsets, offsets = (np.argwhere(np.moveaxis(edges == sign, 3, 2)) for sign in (1, -1))
+    rows = []
+    for (v, track, c, onset), (*_, offset) in zip(onsets, offsets, strict=True):
+        span = (v, slice(None) if track == 2 else track, ..., slice(onset, offset), c)
+        rows.append(dict(
+            filename=names[v], onset=int(onset), offset=int(offset), category=categories[c], track=TRACKS[track],
+            probability=float(snippet[span].mean()), vacuity=None if vacuity is None else float(vacuity[span].mean()),
+        ))
+    return rows

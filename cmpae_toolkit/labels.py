@@ -1,0 +1,82 @@
+"""Training labels from weak labels: smoothing, noise ratios and label denoising (JoMoLD, ECCV 2022), vectorised over categories.
+
+A weak label says that a category is somewhere in the video; given to both modalities it is often wrong for one of them.
+JoMoLD estimates per category and modality how often (`noise_ratios`), then drops that share of the labels of each batch
+where one modality finds the label hard and the other easy (`remove_noisy_labels`).
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from .config import Config
+from .errors import InputError
+
+
+def smooth(label: Float[Tensor, "*any"], strength: float) -> Float[Tensor, "*any"]:
+    """s y + (1 - s) / 2: 1 becomes 0.95 and 0 becomes 0.05 for s = 0.9."""
+    return strength * label + (1 - strength) / 2
+
+
+def training_labels(weak_label: Float[Tensor, "video category"], config: Config) -> Float[Tensor, "video modality category"]:
+    """The weak label for each modality, smoothed with that modality's strength."""
+    return torch.stack([smooth(weak_label, s) for s in (config.audio_smoothing, config.visual_smoothing)], dim=1)
+
+
+def noise_ratios(
+    probability: Float[Tensor, "video modality category"],
+    weak_label: Float[Tensor, "video category"],
+    config: Config,
+) -> Float[Tensor, "modality category"]:
+    """Share of a category's positive labels that look wrong: p * label / mean p below the modality's threshold. float64, in 0..1.
+
+    `probability`: the estimator's, of the whole training set in order; its mean is the mean of batch means, as JoMoLD takes it.
+    Categories without a positive label get 0.
+    """
+    means = torch.stack([batch.double().mean(0) for batch in probability.split(config.batch_size)]).mean(0)
+    labels = training_labels(weak_label.double(), config)
+    thresholds = torch.tensor([config.audio_noise_threshold, config.visual_noise_threshold]).view(2, 1)
+    positive = (weak_label > 0.5).unsqueeze(1)
+    wrong = positive & (probability.double() * labels / means < thresholds)
+    return wrong.sum(0) / positive.sum(0).clamp_min(1)
+
+
+def warm_up(epoch: int, batch: int, batches: int, config: Config) -> float:
+    """The factor in 0..1 on the noise ratios; `epoch` counts from 1, `batch` from 0.
+
+    "linear" grows over the first `noise_warm_up_epochs`; "released" is what the public code does: 0 in epoch 1, then 1.
+    """
+    if config.noise_warm_up == "released":
+        return 0.0 if epoch == 1 else 1.0
+    if config.noise_warm_up_epochs <= 0:
+        return 1.0
+    return min(1.0, (epoch - 1 + batch / batches) / config.noise_warm_up_epochs)
+
+
+def remove_noisy_labels(
+    labels: Float[Tensor, "video modality category"],
+    losses: Float[Tensor, "video modality category"],
+    ratios: Float[Tensor, "modality category"],
+) -> Float[Tensor, "video modality category"]:
+    """Training labels with noisy positives set to 0, per category over the batch.
+
+    A modality's label is dropped when, among the n positives, the other modality's loss is among the k smallest and its own
+    among the k largest, k = floor(ratio n). A positive is a label above 0.5. Raises InputError on ratios outside 0..1.
+    """
+    ratios = ratios.to(device=labels.device, dtype=torch.float64 if labels.device.type != "mps" else torch.float32)
+    if not bool(((ratios >= 0) & (ratios <= 1)).all()):
+        raise InputError("noise ratios are shares of labels: each must lie in 0..1.")
+    positive = labels > 0.5
+    dropped = (ratios * positive.sum(0)).floor().long()
+    own_is_hard = _is_among_smallest(-losses, positive, dropped)
+    other_is_easy = _is_among_smallest(losses.flip(1), positive, dropped)
+    return labels.masked_fill(own_is_hard & other_is_easy, 0.0)
+
+
+def _is_among_smallest(
+    value: Float[Tensor, "video modality category"], among: Bool[Tensor, "video modality category"], count: Tensor
+) -> Bool[Tensor, "video modality category"]:
+    """Whether a value is one of the `count` (modality, category) smallest of its column, looking only at the marked ones."""
+    order = value.masked_fill(~among, float("inf")).argsort(dim=0, stable=True)
+    rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(value), device=value.device).view(-1, 1, 1).expand_as(order))
+    return among & (rank < count)

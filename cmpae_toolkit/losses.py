@@ -1,0 +1,158 @@
+"""The paper's losses: one equation, one function; each returns a value per category (or snippet), unreduced and unweighted.
+
+`training_losses` names them all for one batch and `total` weighs them, so that logging and ablations need no other code.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from .config import Config
+from .opinion import Judgement, Opinion
+
+SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
+
+
+def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1."""
+    p = probability.clamp(SMALLEST, 1 - SMALLEST)
+    return -(label * p.log() + (1 - label) * (1 - p).log())
+
+
+def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digamma") -> Float[Tensor, "*any"]:
+    """Eq. 5, the expected cross-entropy under Beta(alpha, beta): y (psi(S) - psi(alpha)) + (1 - y)(psi(S) - psi(beta)).
+
+    Linear in the label, which may be soft (the printed psi(y alpha + (1 - y) beta) differs there). psi = "digamma" is the
+    exact risk; psi = "log" is what the paper trains with: then it is binary cross-entropy on p = alpha / S.
+    """
+    if psi == "log":
+        return F.binary_cross_entropy_with_logits(opinion.logit, label, reduction="none")
+    strength, alpha, beta = (_digamma_of_exp(x) for x in (opinion.log_strength, opinion.log_alpha, opinion.log_beta))
+    return strength - label * alpha - (1 - label) * beta
+
+
+def evidence_risk(judgement: Judgement, label: Float[Tensor, "*any"], psi: str = "log") -> Float[Tensor, "*any"]:
+    """Eq. 5 for an opinion, Eq. 1 for a sigmoid head's probability."""
+    if isinstance(judgement, Opinion):
+        return bayes_risk(judgement, label, psi)
+    return binary_cross_entropy(judgement.probability, label)
+
+
+def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) alpha, b = (1 - y) + y beta: only misleading evidence is shrunk.
+
+    Sensoy et al., NeurIPS 2018, Eq. 5 of its section 3, for two outcomes. In float64 where the device has it: the terms cancel.
+    """
+    wide = torch.float32 if label.device.type == "mps" else torch.float64
+    y = label.to(wide)
+    a, b = y + (1 - y) * opinion.alpha.to(wide), (1 - y) + y * opinion.beta.to(wide)
+    log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
+    mean_logs = (a - 1) * torch.digamma(a) + (b - 1) * torch.digamma(b) - (a + b - 2) * torch.digamma(a + b)
+    return (log_normaliser + mean_logs).to(label.dtype)
+
+
+def select_modality(
+    probability: Float[Tensor, "video modality category"], weak_label: Float[Tensor, "video category"], tie: str = "visual"
+) -> Float[Tensor, "video modality category"]:
+    """Eq. 8, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0."""
+    audio, visual = probability.unbind(1)
+    takes_visual = visual >= audio if tie == "visual" else visual > audio
+    chosen = torch.stack([~takes_visual, takes_visual], dim=1).to(probability.dtype)
+    return torch.where(weak_label.unsqueeze(1) > 0.5, chosen, torch.full_like(chosen, 0.5))
+
+
+def mutual_learning(
+    joint_probability: Float[Tensor, "video category"],
+    joint_vacuity: Float[Tensor, "video #category"],
+    unimodal_probability: Float[Tensor, "video category"],
+    unimodal_vacuity: Float[Tensor, "video #category"],
+    teacher: str,
+) -> Float[Tensor, "video category"]:
+    """Eq. 9 (teacher = "joint") and Eq. 10 (teacher = "modality"): the confident side teaches, the other learns.
+
+    Eq. 9: (1 - u_joint)(1 - u_uni)(stop(p_joint) - p_uni)^2. Eq. 10: u_joint (1 - u_uni)(p_joint - stop(p_uni))^2.
+    """
+    if teacher == "joint":
+        return (1 - joint_vacuity) * (1 - unimodal_vacuity) * (joint_probability.detach() - unimodal_probability).square()
+    return joint_vacuity * (1 - unimodal_vacuity) * (joint_probability - unimodal_probability.detach()).square()
+
+
+def mutual_loss(
+    joint: Judgement, video: Judgement, weak_label: Float[Tensor, "video category"], config: Config, teacher: str
+) -> Float[Tensor, "video category"]:
+    """Eq. 8-10 for one batch, with the paper's ablations: an ablated or unknown vacuity leaves its factor at 1."""
+    if config.use_modality_selector:
+        weights = select_modality(video.probability.detach(), weak_label, config.mutual_tie)
+    else:
+        weights = torch.full_like(video.probability, 0.5)
+    unimodal_probability = (weights * video.probability).sum(1)
+    confident = torch.zeros_like(unimodal_probability)  # vacuity 0: the factor 1 - u is 1
+    unimodal_vacuity = confident
+    if config.use_unimodal_vacuity and video.vacuity is not None:
+        unimodal_vacuity = (weights * video.vacuity).sum(1)
+    if config.use_joint_vacuity and joint.vacuity is not None:
+        joint_vacuity = joint.vacuity.mean(-1, keepdim=True).clamp_min(config.joint_vacuity_floor)
+    else:
+        joint_vacuity = confident if teacher == "joint" else torch.ones_like(confident)
+    return mutual_learning(joint.probability, joint_vacuity, unimodal_probability, unimodal_vacuity, teacher)
+
+
+def snippet_similarity(
+    features: Float[Tensor, "video modality snippet width"], temperature: float = 0.2
+) -> Float[Tensor, "video snippet snippet"]:
+    """Cosine similarities of a video's audio snippets (rows) and visual snippets (columns), over the temperature."""
+    audio, visual = F.normalize(features, dim=-1).unbind(1)
+    return audio @ visual.transpose(1, 2) / temperature
+
+
+def contrastive(
+    features: Float[Tensor, "video modality snippet width"], temperature: float = 0.2, smoothing: float = 0.1
+) -> Float[Tensor, "video snippet"]:
+    """JoMoLD's contrastive term per audio snippet: -log sum_j s_j softmax_j, s = 1 - smoothing on the snippet at the same time."""
+    similarity = snippet_similarity(features, temperature)
+    snippets = similarity.shape[-1]
+    share = torch.full((snippets, snippets), smoothing / max(snippets - 1, 1), dtype=similarity.dtype, device=similarity.device)
+    share.fill_diagonal_(1 - smoothing if snippets > 1 else 1.0)
+    return torch.logsumexp(similarity, -1) - torch.logsumexp(similarity + share.log(), -1)
+
+
+def training_losses(
+    evidence,
+    labels: Float[Tensor, "video modality category"],
+    weak_label: Float[Tensor, "video category"],
+    config: Config,
+    teacher: str = "joint",
+    epoch: int = 1,
+) -> dict[str, Tensor]:
+    """The named losses of one batch as scalars, before their weights (Eq. 11): audio, visual, joint, contrastive, mutual, kl.
+
+    `labels` are the training labels of each modality; the joint branch and mutual learning see the weak label. Videos are
+    averaged, categories summed or averaged (`config.reduction`). Terms of weight 0 are left out. `epoch` counts from 1.
+    """
+    def reduce(per_category: Tensor) -> Tensor:
+        return per_category.sum(-1).mean() if config.reduction == "sum" else per_category.mean()
+
+    risks = evidence_risk(evidence.video, labels, config.risk)
+    losses = {"audio": reduce(risks[:, 0]), "visual": reduce(risks[:, 1])}
+    losses["joint"] = reduce(evidence_risk(evidence.joint, weak_label, config.risk))
+    if config.contrastive_weight:
+        losses["contrastive"] = contrastive(evidence.features).mean()
+    if config.mutual_weight:
+        losses["mutual"] = reduce(mutual_loss(evidence.joint, evidence.video, weak_label, config, teacher))
+    if config.kl_weight and isinstance(evidence.video, Opinion):
+        losses["kl"] = reduce(kl_to_uniform(evidence.video, labels).sum(1)) * min(1.0, epoch / config.kl_epochs)
+    return losses
+
+
+def total(losses: dict[str, Tensor], config: Config) -> Tensor:
+    """Eq. 11: the weighted sum."""
+    return sum(getattr(config, f"{name}_weight") * value for name, value in losses.items())
+
+
+def _digamma_of_exp(log_x: Tensor) -> Tensor:
+    """digamma(exp(log_x)); beyond exp(12) by its series log x - 1 / (2 x), so that x itself may overflow."""
+    series = log_x - 0.5 * torch.exp(-log_x)
+    return torch.where(log_x > 12, series, torch.digamma(torch.exp(log_x.clamp_max(12))))
+
+

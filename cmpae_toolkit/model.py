@@ -1,0 +1,266 @@
+"""The network: embedding, hybrid attention, evidence collector (PAEC), MMIL pooling and joint branch.
+
+Axes are (video, modality, snippet, width or category) throughout; modality order audio, visual. Every way in which the
+paper, the released code and the baselines differ is a field of `Config`; sizes come from the data (`DataSpec`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import MODALITIES, Config, DataSpec, StreamSpec
+from .errors import InputError
+from .opinion import Judgement, Opinion, PointEstimate, accumulate, concatenate, log_evidence
+
+SLOPE = 0.2  # of every LeakyReLU
+
+Features = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the model says of a batch of videos. Judgements are opinions, or point estimates for heads without evidence.
+
+    `snippet` (video, modality, snippet, category), `video` (video, modality, category), `joint` (video, category),
+    `attention` over snippets (video, modality, snippet, category), `features` (video, modality, snippet, width).
+    """
+
+    snippet: Judgement
+    video: Judgement
+    joint: Judgement
+    attention: Tensor
+    features: Tensor
+
+    def to(self, device: str | torch.device) -> "Evidence":
+        return self.apply(lambda x: x.to(device))
+
+    def apply(self, change) -> "Evidence":
+        judged = (j.apply(change) for j in (self.snippet, self.video, self.joint))
+        return Evidence(*judged, change(self.attention), change(self.features))
+
+    def __getitem__(self, index: Any) -> "Evidence":
+        """The chosen videos."""
+        return self.apply(lambda x: x[index])
+
+    @staticmethod
+    def concatenate(parts: list["Evidence"]) -> "Evidence":
+        judged = (concatenate([getattr(p, name) for p in parts]) for name in ("snippet", "video", "joint"))
+        return Evidence(*judged, torch.cat([p.attention for p in parts]), torch.cat([p.features for p in parts]))
+
+
+class Embedding(nn.Module):
+    """The streams of one modality -> (video, snippet, width): a linear layer a stream, mean over a snippet's positions, fusion."""
+
+    def __init__(self, streams: dict[str, StreamSpec], config: Config, fuse: bool) -> None:
+        super().__init__()
+        self.streams = streams
+        self.layers = nn.ModuleDict({name: nn.Linear(stream.width, config.width) for name, stream in streams.items()})
+        self.fusion = nn.Linear(len(streams) * config.width, config.width) if fuse else None
+        self.activation = nn.ELU() if config.embedding_activation == "elu" else nn.Identity()
+
+    def forward(self, features: dict[str, Tensor]) -> Float[Tensor, "video snippet width"]:
+        parts = [self.embed(name, features[name]) for name in self.streams]
+        return parts[0] if self.fusion is None else self.activation(self.fusion(torch.cat(parts, dim=-1)))
+
+    def embed(self, name: str, x: Float[Tensor, "video positions width"]) -> Float[Tensor, "video snippet embedded"]:
+        x = x.unflatten(1, (-1, self.streams[name].per_snippet))
+        if isinstance(self.activation, nn.Identity):  # a linear layer and a mean commute; the mean first is cheaper
+            return self.layers[name](x.mean(2))
+        return self.activation(self.layers[name](x)).mean(2)
+
+
+class HybridAttention(nn.Module):
+    """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, rate = config.width, config.attention_dropout
+        self.self_attention = nn.MultiheadAttention(width, 1, dropout=rate, batch_first=True)
+        self.cross_attention = nn.MultiheadAttention(width, 1, dropout=rate, batch_first=True)
+        self.linear1, self.linear2 = nn.Linear(width, width), nn.Linear(width, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(rate)
+
+    def forward(
+        self, x: Float[Tensor, "video modality snippet width"], cross_attention: bool = True
+    ) -> Float[Tensor, "video modality snippet width"]:
+        """q <- LN(q + self(q) [+ cross(q, other)]), then LN(q + feed-forward(q)); both modalities from the old values."""
+        own, other = x.flatten(0, 1), x.flip(1).flatten(0, 1)
+        update = self.dropout(self.self_attention(own, own, own, need_weights=False)[0])
+        if cross_attention:
+            update = update + self.dropout(self.cross_attention(own, other, other, need_weights=False)[0])
+        own = self.norm1(own + update)
+        forward = self.linear2(self.dropout(F.relu(self.linear1(own))))
+        return self.norm2(own + self.dropout(forward)).view_as(x)
+
+
+class EvidenceCollector(nn.Module):
+    """PAEC: logits for presence from the modality itself (Eq. 2), for absence with the other modality's help (Eq. 3)."""
+
+    def __init__(self, categories: int, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.presence = nn.Linear(config.width, categories)
+        self.absence = nn.Linear(config.width, categories) if config.evidential else None
+        sources = (config.presence_from, config.absence_from) if config.evidential else (config.presence_from,)
+        needs_selector = "cross_modal" in sources
+        self.selectors = nn.ModuleDict({m: nn.Linear(config.width, config.width) for m in MODALITIES} if needs_selector else {})
+        self.dropout = nn.Dropout(config.selector_dropout)
+
+    def select(self, x: Float[Tensor, "video modality snippet width"]) -> Float[Tensor, "video modality snippet width"]:
+        """Eq. 3: x * (h^m(x^m + x^other) + 1); the released code: x + h^m(x^m + x^other)."""
+        both = x.sum(1)
+        selector = torch.stack([F.leaky_relu(self.dropout(h(both)), SLOPE) for h in self.selectors.values()], dim=1)
+        return x * (selector + 1) if self.config.selector == "multiplicative" else x + selector
+
+    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor | None]:
+        """Logits for presence and, for evidential heads, for absence: each (video, modality, snippet, category)."""
+        source = {"uni_modal": x}
+        if self.selectors:
+            source["cross_modal"] = self.select(x)
+        presence = self.presence(source[self.config.presence_from])
+        return presence, None if self.absence is None else self.absence(source[self.config.absence_from])
+
+
+class TemporalAttention(nn.Module):
+    """A of the video evidence: softmax over snippets, per modality and category, one for both evidences or one for each."""
+
+    def __init__(self, categories: int, config: Config) -> None:
+        super().__init__()
+        self.maps = 2 if config.separate_attention else 1
+        self.layer = nn.Linear(config.width, self.maps * categories)
+
+    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor]:
+        """The weights for presence and for absence, each (video, modality, snippet, category)."""
+        weights = self.layer(x).unflatten(-1, (-1, self.maps)).softmax(dim=2)
+        return weights[..., 0], weights[..., -1]
+
+
+class JointBranch(nn.Module):
+    """f^av of Eq. 6: logits from both modalities together, (video, snippet, category)."""
+
+    def __init__(self, categories: int, config: Config) -> None:
+        super().__init__()
+        self.fusion, self.evidential = config.joint_fusion, config.evidential and config.joint == "evidence"
+        self.layer = nn.Linear(config.width, config.width)
+        self.head = nn.Linear(config.width, categories * (2 if self.evidential else 1))
+
+    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor | None]:
+        if self.fusion == "sum_first":
+            hidden = F.leaky_relu(self.layer(x.sum(1)), SLOPE)
+        else:
+            hidden = F.leaky_relu(self.layer(x), SLOPE).sum(1)
+        logits = self.head(hidden)
+        return logits.chunk(2, dim=-1) if self.evidential else (logits, None)
+
+
+class CMPAE(nn.Module):
+    """Cross-modal presence-absence evidence; with other `Config` fields its ablations and the baselines HAN and JoMoLD."""
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        categories = len(spec.categories)
+        streams = {m: spec.of_modality(m) for m in MODALITIES}
+        if not all(streams.values()):
+            raise InputError(f"the data have the streams {sorted(spec.streams)}: at least one of each modality is needed.")
+        self.embedding = nn.ModuleDict(
+            {m: Embedding(s, config, fuse=m == "visual" or len(s) > 1) for m, s in streams.items()}
+        )
+        self.hybrid_attention = HybridAttention(config)
+        self.visual_dropout = nn.Dropout(config.visual_dropout)
+        self.collector = EvidenceCollector(categories, config)
+        self.temporal_attention = TemporalAttention(categories, config)
+        if config.joint == "mmil":
+            self.modality_attention = nn.Linear(config.width, categories)
+        else:
+            self.joint_branch = JointBranch(categories, config)
+
+    def forward(self, features: Features, cross_attention: bool = True) -> Evidence:
+        """`features`: a tensor or array (video, snippet x positions, width) per stream. Raises InputError on other shapes."""
+        return self.judge(self.embed(features), cross_attention)
+
+    def embed(self, features: Features) -> Float[Tensor, "video modality snippet width"]:
+        """Embedded features, the same with and without cross-attention."""
+        tensors = self.as_tensors(features)
+        return torch.stack([self.embedding[m](tensors) for m in MODALITIES], dim=1)
+
+    def judge(self, embedded: Float[Tensor, "video modality snippet width"], cross_attention: bool = True) -> Evidence:
+        """Everything after the embedding."""
+        attended = self.attend(embedded, cross_attention)
+        # dropout on the visual features comes after the contrastive term has seen them (JoMoLD)
+        x = torch.stack([attended[:, 0], self.visual_dropout(attended[:, 1])], dim=1)
+        logits, attention = self.collector(x), self.temporal_attention(x)
+        if self.config.joint == "mmil":
+            joint = self.mmil(x, logits, attention)
+        elif self.config.joint == "sigmoid":
+            joint = self.joint_point_estimate(embedded if self.config.joint_input == "embedded" else x)
+        else:
+            joint_logits = self.joint_branch(embedded if self.config.joint_input == "embedded" else x)
+            joint = self.pool(joint_logits, tuple(a.mean(1) for a in attention))
+        return Evidence(self.opinion(*logits), self.pool(logits, attention), joint, attention[0], attended)
+
+    def attend(
+        self, x: Float[Tensor, "video modality snippet width"], cross_attention: bool
+    ) -> Float[Tensor, "video modality snippet width"]:
+        share = self.config.self_attention_share
+        if not (cross_attention and self.config.cross_attention):
+            return self.hybrid_attention(x, cross_attention=False)
+        attended = self.hybrid_attention(x)
+        return attended if share == 0 else (1 - share) * attended + share * self.hybrid_attention(x, cross_attention=False)
+
+    def opinion(self, presence: Tensor, absence: Tensor | None) -> Judgement:
+        """Logits -> opinions, or the sigmoid where there is no absence head."""
+        if absence is None:
+            return PointEstimate(presence.sigmoid())
+        return Opinion.from_log_evidence(self.log_evidence(presence), self.log_evidence(absence))
+
+    def log_evidence(self, logit: Tensor) -> Tensor:
+        c = self.config
+        return log_evidence(logit, c.evidence_function, c.evidence_temperature, c.evidence_clamp)
+
+    def pool(self, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
+        """Snippets -> video: attention-weighted sum over snippets of evidence (paper), logits (released code), or probability."""
+        if logits[1] is None:
+            return PointEstimate((attention[0] * logits[0].sigmoid()).sum(-2))
+        if self.config.pooling == "logits":
+            return self.opinion(*((a * z).sum(-2) for z, a in zip(logits, attention, strict=True)))
+        return Opinion.from_log_evidence(*(accumulate(self.log_evidence(z), a) for z, a in zip(logits, attention, strict=True)))
+
+    def mmil(self, x: Tensor, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
+        """HAN's joint pooling, over snippets and modalities at once: the weights are A_temporal A_modality."""
+        over_modalities = self.modality_attention(x).softmax(dim=1)
+        weights = tuple((a * over_modalities).flatten(1, 2) for a in attention)
+        return self.pool(tuple(None if z is None else z.flatten(1, 2) for z in logits), weights)
+
+    def joint_point_estimate(self, x: Tensor) -> PointEstimate:
+        """The released joint branch: mean sigmoid over snippets, and one vacuity C / sum_c (e + 1) a video."""
+        logits, _ = self.joint_branch(x)
+        evidence = self.log_evidence(logits.mean(1)).exp()
+        vacuity = logits.shape[-1] / (evidence + 1).sum(-1, keepdim=True)
+        probability = logits.sigmoid().mean(1)
+        return PointEstimate(probability, vacuity.expand_as(probability))
+
+    def as_tensors(self, features: Features) -> dict[str, Tensor]:
+        """The streams on the model's device and in its dtype, their shapes checked."""
+        weight = next(self.parameters())
+        tensors = {}
+        for name, stream in self.spec.streams.items():
+            if name not in features:
+                raise InputError(f"the model needs the feature stream {name!r}, the data have {sorted(features)}.")
+            x = torch.as_tensor(features[name], dtype=weight.dtype, device=weight.device)
+            if x.ndim != 3 or x.shape[2] != stream.width or x.shape[1] % stream.per_snippet:
+                raise InputError(
+                    f"stream {name!r} has shape {tuple(x.shape)}: the model was made for (video, snippets x {stream.per_snippet}, "
+                    f"{stream.width})."
+                )
+            tensors[name] = x
+        lengths = {name: x.shape[1] // self.spec.streams[name].per_snippet for name, x in tensors.items()}
+        if len(set(lengths.values())) > 1 or len({len(x) for x in tensors.values()}) > 1:
+            raise InputError(f"the streams disagree: snippets {lengths}, videos { {n: len(x) for n, x in tensors.items()} }.")
+        return tensors

@@ -1,0 +1,86 @@
+"""Parameters under the names of the authors' released code: CMPAE, and the public JoMoLD and HAN code with the same parts."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import DataSpec, StreamSpec, presets
+from .data.annotations import LLP_CATEGORIES
+from .errors import InputError
+from .model import CMPAE
+
+# their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
+RENAMED = [
+    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),
+    (r"fc_v(\.0)?", "embedding.visual.layers.frames"),
+    (r"fc_st(\.0)?", "embedding.visual.layers.clip"),
+    (r"fc_fusion(\.0)?", "embedding.visual.fusion"),
+    (r"hat_encoder\.layers\.0\.self_attn", "hybrid_attention.self_attention"),
+    (r"hat_encoder\.layers\.0\.cm_attn", "hybrid_attention.cross_attention"),
+    (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
+    (r"fc_prob", "collector.presence"),
+    (r"fc_prob_beta", "collector.absence"),
+    (r"v2a\.0", "collector.selectors.audio"),
+    (r"a2v\.0", "collector.selectors.visual"),
+    (r"fc_frame_att", "temporal_attention.layer"),
+    (r"fc_av_att", "modality_attention"),
+    (r"classifier1\.0", "joint_branch.layer"),
+    (r"classifier2", "joint_branch.head"),
+]
+UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
+
+
+def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> CMPAE:
+    """The authors' parameters (arrays or tensors by their names) as a model of `preset`: "released", "jomold" or "han".
+
+    Sizes are read off the shapes; categories are LLP's where there are 25, numbered otherwise. Blocks that the released
+    code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
+    """
+    if preset not in ("released", "jomold", "han"):
+        raise InputError(f"released code exists for the presets 'released', 'jomold' and 'han', not {preset!r}.")
+    renamed = _renamed(state)
+    try:
+        count, width = renamed["collector.presence.weight"].shape
+        streams = {
+            "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
+            "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
+            "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
+        }
+    except (KeyError, ValueError) as error:
+        raise InputError(f"this is no state of the released {preset} code: {error} is missing or misshapen.") from None
+    categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
+    model = CMPAE(presets[preset].changed(width=width), DataSpec(categories, 10, streams))
+    _check(renamed, model.state_dict(), preset)
+    model.load_state_dict(renamed)
+    return model.eval()
+
+
+def _renamed(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    renamed = {}
+    for name, value in state.items():
+        if UNUSED.match(name):
+            continue
+        module, _, parameter = name.rpartition(".")
+        for theirs, ours in RENAMED:
+            # MultiheadAttention's own sub-module is named alike in both
+            match = re.fullmatch(rf"{theirs}(?P<rest>\.out_proj)?", module)
+            if match:
+                value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
+                renamed[f"{match.expand(ours)}{match['rest'] or ''}.{parameter}"] = value
+                break
+        else:
+            raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")
+    return renamed
+
+
+def _check(given: dict[str, Tensor], wanted: dict[str, Tensor], preset: str) -> None:
+    missing, unknown = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    if missing or unknown:
+        raise InputError(f"state of another model than {preset!r}: missing {missing or 'none'}, not expected {unknown or 'none'}.")
+    for name, value in wanted.items():
+        if given[name].shape != value.shape:
+            raise InputError(f"{name} has shape {tuple(given[name].shape)}, {preset!r} needs {tuple(value.shape)}.")
