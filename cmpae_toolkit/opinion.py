@@ -27,7 +27,7 @@ class Opinion:
 
     __slots__ = ("log_alpha", "log_beta")
 
-    def __init__(self, presence: Tensor | float, absence: Tensor | float) -> None:
+    def __init__(self, presence: Tensor | float | int, absence: Tensor | float | int) -> None:
         presence, absence = (torch.as_tensor(x) for x in (presence, absence))
         presence, absence = (x if x.is_floating_point() else x.to(torch.get_default_dtype()) for x in (presence, absence))
         for name, evidence in (("presence", presence), ("absence", absence)):

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .config import Config, DataSpec
-from .data.home import write_atomically
+from .data.home import write_atomically, write_text
 from .decode import Thresholds
 from .errors import InputError
 from .model import CMPAE
@@ -43,14 +43,13 @@ class Run:
     def save(self, folder: str | Path) -> Path:
         """Writes the run's folder; no file is ever half-written."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
         description = {
             "config": self.config.to_dict(), "spec": self.spec.to_dict(), "thresholds": self.thresholds.to_dict(),
             "best_epoch": self.best_epoch, "data": self.data,
         }
-        write_atomically(folder / MODEL, lambda path: save_file(tensors, path))
-        write_atomically(folder / HISTORY, lambda path: self.history.to_csv(path, index=False))
+        write_atomically(folder / MODEL, lambda file: file.write(save(tensors)))
+        write_text(folder / HISTORY, self.history.to_csv(index=False))
         write_json(folder / CONFIG, description)
         return folder
 
@@ -96,8 +95,7 @@ def check_same_data(spec: DataSpec, other: DataSpec, what: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """JSON, written atomically."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -141,7 +139,7 @@ class TrainingState:
         parts = {"model": self.model, "optimizer": self.optimizer, "best": self.best}
         tensors = {f"{part}/{name}": value.detach().cpu().contiguous().clone() for part, ts in parts.items() for name, value in ts.items()}
         rest = {name: getattr(self, name) for name in ("epoch", "best_epoch", "history", "thresholds", "key")}
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"state": json.dumps(rest)}))
+        write_atomically(path, lambda file: file.write(save(tensors, {"state": json.dumps(rest)})))
 
     @classmethod
     def load(cls, path: Path, key: dict[str, Any]) -> TrainingState:

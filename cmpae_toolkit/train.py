@@ -76,10 +76,8 @@ def fit(
         ratios = estimate_noise_ratios(config, train_set, val_set, device=device, progress=progress)
     training = _Training(config, train_set, val_set, ratios if config.denoise else None, device, mixed_precision)
     state_file = None if folder is None else Path(folder) / STATE
-    if state_file is not None:
-        state_file.parent.mkdir(parents=True, exist_ok=True)
-        if resume and state_file.is_file():
-            training.restore(TrainingState.load(state_file, training.key))
+    if state_file is not None and resume and state_file.is_file():
+        training.restore(TrainingState.load(state_file, training.key))
     with _bar(range(training.epoch + 1, config.epochs + 1), "training", progress) as epochs:
         for epoch in epochs:
             row = training.run_epoch(epoch)
@@ -240,7 +238,6 @@ def estimate_noise_ratios(
     probability = predict(run.model, train_set).video.probability
     ratios = labels.noise_ratios(probability, torch.as_tensor(train_set.weak_labels), estimator)
     if cache:
-        file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
     return ratios
 

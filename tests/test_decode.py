@@ -1,0 +1,101 @@
+"""Thresholds, rolls, the choice of thresholds against the search written plainly, and the table of events."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from cmpae_toolkit import decode, metrics
+from cmpae_toolkit.config import Config, presets
+from cmpae_toolkit.decode import Thresholds
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.opinion import Opinion, PointEstimate
+
+CATEGORIES = ("Dog", "Cat", "Car")
+
+
+def random_evidence(videos=30, snippets=8, categories=3, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def point(*shape):
+        return PointEstimate(torch.from_numpy(rng.random(shape)))
+
+    return SimpleNamespace(
+        snippet=point(videos, 2, snippets, categories), video=point(videos, 2, categories), joint=point(videos, categories)
+    ), rng.random((videos, 2, snippets, categories)) < 0.4
+
+
+def test_gates_and_equality():
+    snippet = np.array([0.5, 0.4999]).reshape(1, 1, 2, 1).repeat(2, axis=1)
+    video = np.array([0.5, 0.49]).reshape(1, 2, 1)
+    thresholds = Thresholds.of(Config(), ("Dog",))
+    roll = decode.event_rolls(snippet, video, np.array([[0.6]]), thresholds)
+    assert roll[0, :, :, 0].tolist() == [[True, False], [False, False]]
+    roll = decode.event_rolls(snippet, video, np.array([[0.6]]), replace(thresholds, gate="joint"))
+    assert roll[0, :, :, 0].tolist() == [[True, False], [True, False]]
+
+
+def test_thresholds_of_presets():
+    thresholds = Thresholds.of(presets["released"], CATEGORIES)
+    assert (thresholds.video == 0.45).all() and (thresholds.snippet == 0.25).all()
+    assert Thresholds.of(presets["han"], CATEGORIES).gate == "joint"
+
+
+def test_json_is_by_name():
+    thresholds = Thresholds(CATEGORIES, np.arange(6).reshape(2, 3) / 10, np.full((2, 3), 0.5))
+    values = json.loads(thresholds.to_json())
+    assert values["video"]["visual"] == {"Dog": 0.3, "Cat": 0.4, "Car": 0.5}
+    other_order = Thresholds.from_dict(values, ("Car", "Dog", "Cat"))
+    assert other_order.video[1].tolist() == [0.5, 0.3, 0.4]
+    with pytest.raises(InputError, match="Bus"):
+        Thresholds.from_dict(values, ("Dog", "Cat", "Bus"))
+    with pytest.raises(InputError, match="thresholds are not for"):
+        Thresholds.from_dict({}, CATEGORIES)
+
+
+@pytest.mark.parametrize("modality", ["audio", "visual"])
+def test_choice_is_the_plain_search(modality):
+    """The search as the released code does it: decode and score everything anew for each category and candidate."""
+    evidence, reference = random_evidence()
+    start = Thresholds.of(presets["released"], CATEGORIES)
+    candidates = presets["released"].threshold_candidates
+    m = ("audio", "visual").index(modality)
+    expected = start.video.copy()
+    for c in range(3):
+        best = -1.0
+        for candidate in candidates:
+            video = start.video.copy()
+            video[m, c] = candidate
+            score = metrics.f_scores(decode.decode(evidence, replace(start, video=video)), reference)["event"][modality]
+            if score >= best - 1e-10:
+                best, expected[m, c] = max(score, best), candidate
+    chosen = decode.choose_video_thresholds(evidence, reference, start, modality, candidates)
+    np.testing.assert_array_equal(chosen.video, expected)
+    assert (chosen.video != start.video).any()
+
+
+def test_ties_take_the_larger():
+    evidence, reference = random_evidence()
+    evidence.video = PointEstimate(torch.full((30, 2, 3), 0.9))  # every candidate opens everything
+    chosen = decode.choose_video_thresholds(evidence, reference, Thresholds.of(Config(), CATEGORIES), "visual", (0.3, 0.7, 0.5))
+    assert (chosen.video[1] == 0.7).all() and (chosen.video[0] == 0.5).all()
+
+
+def test_event_table():
+    presence = torch.zeros(2, 2, 5, 2)
+    presence[0, 0, 1:3, 1] = 6.0
+    presence[0, 1, 2:5, 1] = 2.0
+    evidence = SimpleNamespace(snippet=Opinion(presence, 0.0), video=None, joint=None)
+    evidence.video = evidence.joint = PointEstimate(torch.zeros(2))
+    rolls = (presence > 0).numpy()
+    rows = decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))
+    assert [(r["filename"], r["track"], r["category"], r["onset"], r["offset"]) for r in rows] == [
+        ("x", "audio", "Cat", 1, 3), ("x", "visual", "Cat", 2, 5), ("x", "audio_visual", "Cat", 2, 3),
+    ]
+    assert rows[0]["probability"] == pytest.approx(7 / 8) and rows[0]["vacuity"] == pytest.approx(2 / 8)
+    assert rows[2]["probability"] == pytest.approx((7 / 8 + 3 / 4) / 2)
+    evidence.snippet = PointEstimate(evidence.snippet.probability)
+    assert decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))[0]["vacuity"] is None

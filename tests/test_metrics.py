@@ -1,0 +1,178 @@
+"""The scorer against hand-worked rolls, recorded scores, and a slow scorer that follows the definition sentence by sentence."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from recipe import golden
+
+from cmpae_toolkit import metrics
+from cmpae_toolkit.errors import InputError
+
+
+def slow_runs(track):
+    """[(start, end)) of maximal runs."""
+    runs, start = [], None
+    for t, active in enumerate([*track, False]):
+        if active and start is None:
+            start = t
+        if not active and start is not None:
+            runs.append((start, t))
+            start = None
+    return runs
+
+
+def slow_counts(estimate, reference, level):
+    if level == "segment":
+        hit = sum(e and r for e, r in zip(estimate, reference, strict=True))
+        return hit, sum(estimate) - hit, sum(reference) - hit
+    estimated, referenced = slow_runs(estimate), slow_runs(reference)
+
+    def iou(a, b):
+        inter = max(0, min(a[1], b[1]) - max(a[0], b[0]))
+        return inter / (a[1] - a[0] + b[1] - b[0] - inter)
+
+    hit = sum(any(iou(e, r) >= 0.5 for r in referenced) for e in estimated)
+    missed = sum(not any(iou(e, r) >= 0.5 for e in estimated) for r in referenced)
+    return hit, len(estimated) - hit, missed
+
+
+def slow_f(counts):
+    values = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts if tp + fp + fn > 0]
+    return sum(values) / len(values) if values else 1.0
+
+
+def slow_scores(estimate, reference):
+    result = {level: dict.fromkeys(("audio", "visual", "audio_visual", "event"), 0.0) for level in metrics.LEVELS}
+    for level, e, r in [(level, e, r) for level in metrics.LEVELS for e, r in zip(estimate, reference, strict=True)]:
+        tracks = {"audio": (e[0], r[0]), "visual": (e[1], r[1]), "audio_visual": (e[0] & e[1], r[0] & r[1])}
+        counts = {name: [slow_counts(a, b, level) for a, b in zip(x.T, y.T, strict=True)] for name, (x, y) in tracks.items()}
+        counts["event"] = [tuple(map(sum, zip(a, v, strict=True))) for a, v in zip(counts["audio"], counts["visual"], strict=True)]
+        for name, value in counts.items():
+            result[level][name] += 100 * slow_f(value) / len(estimate)
+    for scores in result.values():
+        scores["type"] = (scores["audio"] + scores["visual"] + scores["audio_visual"]) / 3
+    return result
+
+
+def roll(*events, videos=1, snippets=10, categories=3):
+    """A roll from (video, modality, start, end, category)."""
+    array = np.zeros((videos, 2, snippets, categories), bool)
+    for video, modality, start, end, category in events:
+        array[video, modality, start:end, category] = True
+    return array
+
+
+def test_worked_by_hand():
+    reference = roll((0, 0, 0, 4, 0), (0, 1, 2, 6, 0), (0, 0, 8, 10, 1))
+    estimate = roll((0, 0, 0, 3, 0), (0, 1, 0, 10, 0))
+    scores = metrics.f_scores(estimate, reference)
+    segment_audio = 100 * (2 * 3 / (2 * 3 + 0 + 1) + 0) / 2  # category 0: 3 of 4 found; category 1: missed
+    segment_visual = 100 * 2 * 4 / (2 * 4 + 6)
+    segment_both = 100 * 2 * 1 / (2 * 1 + 2 + 1)  # estimate 0..3, reference 2..4 share snippet 2
+    assert scores["segment"]["audio"] == pytest.approx(segment_audio)
+    assert scores["segment"]["visual"] == pytest.approx(segment_visual)
+    assert scores["segment"]["audio_visual"] == pytest.approx(segment_both)
+    assert scores["segment"]["type"] == pytest.approx((segment_audio + segment_visual + segment_both) / 3)
+    assert scores["segment"]["event"] == pytest.approx(100 * (2 * 7 / (2 * 7 + 6 + 1) + 0) / 2)
+    # events: audio IoU 3/4 hits, visual 4/10 does not, audio-visual 1/4 does not
+    assert scores["event"] == pytest.approx({
+        "audio": 100 * (1 + 0) / 2, "visual": 0, "audio_visual": 0, "type": 50 / 3,
+        "event": 100 * (2 * 1 / (2 * 1 + 1 + 1) + 0) / 2,
+    })
+
+
+def test_iou_of_exactly_one_half_counts():
+    assert metrics.f_scores(roll((0, 0, 0, 5, 0)), roll((0, 0, 0, 10, 0)))["event"]["audio"] == 100
+    assert metrics.f_scores(roll((0, 0, 0, 4, 0)), roll((0, 0, 0, 9, 0)))["event"]["audio"] == 0
+
+
+def test_perfect_and_empty():
+    something = roll((0, 0, 0, 4, 0), (1, 1, 3, 9, 2), videos=2)
+    for estimate in (something, np.zeros_like(something)):
+        scores = metrics.f_scores(estimate, estimate)
+        assert {v for level in scores.values() for v in level.values()} == {100.0}
+
+
+def test_recorded_scores():
+    recorded = golden("metric")
+    shape = tuple(recorded["shape"])
+    rolls = [np.unpackbits(recorded[k])[: np.prod(shape)].reshape(shape).astype(bool).swapaxes(2, 3) for k in ("estimate", "reference")]
+    scores = metrics.scores_per_video(*rolls)
+    for i, level in enumerate(metrics.LEVELS):
+        for j, name in enumerate(("audio", "visual", "event", "audio_visual")):
+            np.testing.assert_allclose(scores[level][name], recorded["scores"][:, i, j], atol=1e-12)
+
+
+rolls = st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 4)).flatmap(
+    lambda s: st.tuples(*[hnp.arrays(bool, (s[0], 2, s[1], s[2])) for _ in range(2)])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rolls)
+def test_agrees_with_the_slow_scorer(pair):
+    fast, slow = metrics.f_scores(*pair), slow_scores(*pair)
+    for level in metrics.LEVELS:
+        assert fast[level] == pytest.approx(slow[level], abs=1e-10)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rolls, st.randoms(use_true_random=False))
+def test_order_of_videos_and_categories_does_not_matter(pair, random):
+    videos, categories = (random.sample(range(n), n) for n in (pair[0].shape[0], pair[0].shape[3]))
+    shuffled = metrics.f_scores(*(x[videos][..., categories] for x in pair))
+    plain = metrics.f_scores(*pair)
+    assert all(shuffled[level] == pytest.approx(plain[level]) for level in metrics.LEVELS)
+
+
+def test_long_videos():
+    rng = np.random.default_rng(0)
+    pair = [rng.random((2, 2, 600, 3)) < 0.6 for _ in range(2)]
+    assert metrics.f_scores(*pair)["event"] == pytest.approx(slow_scores(*pair)["event"])
+
+
+def test_floors():
+    reference = roll((0, 0, 0, 10, 0), (1, 0, 0, 10, 1), (1, 1, 0, 10, 1), videos=2)
+    weak = np.array([[1, 0, 0], [0, 1, 0]])
+    floors = metrics.floors(weak, reference)
+    assert floors["predict nothing"]["segment"] == pytest.approx(
+        {"audio": 0, "visual": 50, "audio_visual": 50, "type": 100 / 3, "event": 0}
+    )
+    assert floors["true weak labels everywhere"]["event"] == pytest.approx(
+        {"audio": 100, "visual": 50, "audio_visual": 50, "type": 200 / 3, "event": 100 * (2 / 3 + 1) / 2}
+    )
+
+
+def test_choosing_numbers():
+    scores = metrics.f_scores(roll((0, 0, 0, 4, 0)), roll((0, 0, 0, 5, 0)))
+    values = [scores[level][name] for level in metrics.LEVELS for name in metrics.SCORES]
+    assert metrics.pick_score(scores, "mean") == metrics.mean_score(scores) == pytest.approx(sum(values) / 10)
+    assert metrics.pick_score(scores, "segment.audio") == pytest.approx(100 * 8 / 9)
+    with pytest.raises(InputError, match="no score 'audio'"):
+        metrics.pick_score(scores, "audio")
+
+
+def test_ave_accuracy():
+    reference = np.array([[0, 0, 28, 28], [3, 3, 3, 28]])
+    assert metrics.ave_accuracy(reference, reference) == 100
+    assert metrics.ave_accuracy(np.full((2, 4), 28), reference) == pytest.approx(100 * 3 / 8)
+    with pytest.raises(InputError, match="use integers"):
+        metrics.ave_accuracy(reference.astype(float), reference)
+    with pytest.raises(InputError, match=r"\(video, snippet\)"):
+        metrics.ave_accuracy(reference[0], reference[0])
+
+
+@pytest.mark.parametrize(
+    ("estimate", "reference", "message"),
+    [
+        (np.zeros((1, 2, 10, 3)), np.zeros((1, 2, 10, 4)), "same shape"),
+        (np.zeros((1, 3, 10, 3)), np.zeros((1, 3, 10, 3)), r"\(video, 2, snippet, category\)"),
+        (np.zeros((0, 2, 10, 3)), np.zeros((0, 2, 10, 3)), "at least one video"),
+        (np.full((1, 2, 10, 3), 0.4), np.zeros((1, 2, 10, 3)), "must be boolean"),
+    ],
+)
+def test_bad_rolls(estimate, reference, message):
+    with pytest.raises(InputError, match=message):
+        metrics.f_scores(estimate, reference)

@@ -1,0 +1,95 @@
+"""Opinions: the worked example e = 3, ê = 1, identities, limits, gradients."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.opinion import Opinion, PointEstimate, accumulate, concatenate, log_evidence
+
+evidence = st.floats(0, 1e6, allow_subnormal=False)
+
+
+def test_worked_example():
+    opinion = Opinion(torch.tensor(3.0, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
+    expected = {
+        "alpha": 3 + 1, "beta": 1 + 1, "strength": 4 + 2, "probability": 4 / 6, "vacuity": 2 / 6, "belief": 3 / 6,
+        "disbelief": 1 / 6, "presence": 3, "absence": 1, "logit": math.log(4 / 2),
+    }
+    for name, value in expected.items():
+        assert getattr(opinion, name).item() == pytest.approx(value, abs=1e-12), name
+
+
+def test_no_evidence_is_vacuous():
+    opinion = Opinion(0, 0)
+    assert [opinion.probability.item(), opinion.vacuity.item(), opinion.belief.item()] == [0.5, 1.0, 0.0]
+
+
+@given(evidence, evidence)
+def test_mass_adds_up(presence, absence):
+    opinion = Opinion(torch.tensor(presence, dtype=torch.float64), torch.tensor(absence, dtype=torch.float64))
+    belief, disbelief, vacuity = opinion.belief.item(), opinion.disbelief.item(), opinion.vacuity.item()
+    assert belief + disbelief + vacuity == pytest.approx(1, abs=1e-12)
+    assert opinion.probability.item() == pytest.approx(belief + vacuity / 2, abs=1e-12)
+    assert min(belief, disbelief) >= 0 and 0 < vacuity <= 1
+
+
+@given(st.floats(-30, 30), st.floats(-30, 30))
+def test_from_logs_is_from_evidence(z, z_absence):
+    z, z_absence = torch.tensor(z, dtype=torch.float64), torch.tensor(z_absence, dtype=torch.float64)
+    logs, plain = Opinion.from_log_evidence(z, z_absence), Opinion(z.exp(), z_absence.exp())
+    torch.testing.assert_close(logs.probability, plain.probability)
+    torch.testing.assert_close(logs.vacuity, plain.vacuity)
+
+
+def test_evidence_beyond_float32_stays_finite():
+    opinion = Opinion.from_log_evidence(torch.tensor([200.0, -200.0, 200.0]), torch.tensor([200.0, 200.0, -200.0]))
+    torch.testing.assert_close(opinion.probability, torch.tensor([0.5, 0.0, 1.0]))
+    assert torch.isfinite(opinion.vacuity).all() and torch.isfinite(opinion.belief).all()
+
+
+@pytest.mark.parametrize("name", ["probability", "vacuity", "belief", "disbelief", "presence", "log_strength"])
+def test_gradients(name):
+    e = torch.tensor([[0.0, 0.3, 7.0], [2.0, 0.0, 1e3]], dtype=torch.float64, requires_grad=True)
+    # gradcheck steps to both sides, so evidence 0 is reached from above only
+    assert torch.autograd.gradcheck(lambda x: getattr(Opinion((x[0] + 1e-3).abs(), (x[1] + 1e-3).abs()), name), e)
+    zero = torch.zeros(2, requires_grad=True)
+    getattr(Opinion(zero[0], zero[1]), name).backward()
+    assert torch.isfinite(zero.grad).all()
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("nan")])
+def test_negative_evidence_is_refused(bad):
+    with pytest.raises(InputError, match="absence evidence must be 0 or more"):
+        Opinion(1.0, bad)
+
+
+@pytest.mark.parametrize("function", ["exp", "softplus"])
+def test_log_evidence(function):
+    z = torch.linspace(-30, 30, 61, dtype=torch.float64)
+    g = {"exp": torch.exp, "softplus": torch.nn.functional.softplus}[function]
+    torch.testing.assert_close(log_evidence(z, function, 0.8, 10.0), g(z.clamp(-10, 10) / 0.8).log())
+    far = torch.tensor([-300.0], requires_grad=True)
+    value = log_evidence(far, function)
+    value.backward()
+    assert value.item() == -300 and far.grad.item() == pytest.approx(1)
+
+
+def test_accumulate_is_the_weighted_sum():
+    z, a = torch.randn(4, 10, 3), torch.randn(4, 10, 3).softmax(1)
+    torch.testing.assert_close(accumulate(z, a).exp(), (a * z.exp()).sum(1))
+    a = torch.zeros(1, 2, 1)
+    a[0, 0] = 1
+    torch.testing.assert_close(accumulate(torch.tensor([[[1.0], [50.0]]]), a), torch.tensor([[1.0]]))
+
+
+def test_form_changes():
+    opinion = Opinion(torch.arange(6.0).view(3, 2), 1.0)
+    assert opinion[1:].shape == (2, 2)
+    assert opinion[0].presence.tolist() == pytest.approx([0, 1])
+    torch.testing.assert_close(concatenate([opinion[:1], opinion[1:]]).probability, opinion.probability)
+    point = PointEstimate(torch.rand(3, 2))
+    assert point[0].vacuity is None and concatenate([point, point]).shape == (6, 2)
