@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class VideoSet:
     @property
     def title(self) -> str:
         """How plots and tables name the data; simulated data always says so."""
-        return f"{self.name} ({self.split})" if not self.simulated or "simulated" in self.name else f"simulated {self.name} ({self.split})"
+        told = not self.simulated or "simulated" in self.name
+        return f"{'' if told else 'simulated '}{self.name} ({self.split})"
 
     @property
     def snippets(self) -> int:
@@ -88,6 +90,12 @@ class VideoSet:
             weak_labels=None if self.weak_labels is None else self.weak_labels[index],
             reference=None if self.reference is None else self.reference[index],
         )
+
+    def to_folder(self, folder: str | Path) -> Path:
+        """Write this split in the toolkit's own folder format, beside other splits; see `folder.write_folder`."""
+        from .folder import write_folder
+
+        return write_folder(self, folder)
 
     def checksum(self) -> str:
         """Twelve hex digits that change with the ids, labels, categories, shapes or (sampled) feature values."""

@@ -1,0 +1,259 @@
+"""Packed stores: same data as the folder, resumed after a break, verified, repacked when stale, never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmpae_toolkit import data
+from cmpae_toolkit.data import VideoSet, load, load_folder, open_store, pack, verify
+from cmpae_toolkit.data.folder import Source
+from cmpae_toolkit.errors import InputError, InputWarning
+
+COUNT = 150  # more than two chunks
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A val and a test split in float32, and a home of its own."""
+    monkeypatch.setenv("CMPAE_HOME", str(tmp_path / "home"))
+    for split, count in (("val", COUNT), ("test", 3)):
+        rng = np.random.default_rng(count)
+        VideoSet(
+            name="packed", split=split, categories=("Dog", "Rain"), ids=tuple(f"{split}{i:03d}" for i in range(count)),
+            features={n: rng.normal(size=(count, *s)).astype(np.float32) for n, s in {"audio": (4, 3), "frames": (8, 5)}.items()},
+            modalities={"audio": "audio", "frames": "visual"}, weak_labels=np.ones((count, 2), np.float32),
+            reference=rng.random((count, 2, 4, 2)) > 0.5, simulated=True,
+        ).to_folder(tmp_path / "videos")
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[tuple[int, str]]:
+    """The (position, stream) of every feature file that is read from now on."""
+    done, read = [], Source.read
+
+    def counted(self, position, stream, shape):
+        done.append((int(position), stream))
+        return read(self, position, stream, shape)
+
+    monkeypatch.setattr(Source, "read", counted)
+    return done
+
+
+def test_a_store_holds_what_the_folder_holds_in_float16(folder):
+    store = pack(folder, "val", progress=False)
+    packed, read = open_store(store), load_folder(folder, "val")
+    for field in ("name", "split", "categories", "ids", "filenames", "modalities", "simulated", "notices"):
+        assert getattr(packed, field) == getattr(read, field)
+    for stream, x in read.features.items():
+        assert isinstance(packed.features[stream], np.memmap) and not packed.features[stream].flags.writeable
+        assert packed.features[stream].dtype == np.float16 and np.array_equal(packed.features[stream], x.astype(np.float16))
+    assert np.array_equal(packed.weak_labels, read.weak_labels) and np.array_equal(packed.reference, read.reference)
+    assert verify(store) == 2 * COUNT
+    assert store.is_relative_to(data.home()) and store.name == "val" and list(store.parent.iterdir()) == [store]
+
+
+def test_a_fresh_store_is_left_alone_and_preferred(folder, reads):
+    store = pack(folder, "val", progress=False)
+    before = (store / "store.json").stat().st_mtime_ns
+    reads.clear()
+    assert pack(folder, "val", progress=False) == store and (store / "store.json").stat().st_mtime_ns == before
+    videos = load(folder, "val")
+    assert isinstance(videos.features["audio"], np.memmap) and reads == []
+    assert load(folder, "val", name="mine").name == "mine"
+
+
+def test_large_folders_are_packed_by_load(folder, monkeypatch, capsys):
+    assert not isinstance(load(folder, "val").features["audio"], np.memmap)
+    monkeypatch.setattr(data, "PACK_FROM", 1000)
+    assert isinstance(load(folder, "val").features["audio"], np.memmap)
+    assert "pack val" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupted_packing_goes_on_where_it_stopped(folder, monkeypatch, error):
+    stop, done, read = 100, [], Source.read
+
+    def interrupted(self, position, stream, shape):
+        if position == stop:
+            raise error("pulled the plug")
+        done.append((int(position), stream))
+        return read(self, position, stream, shape)
+
+    monkeypatch.setattr(Source, "read", interrupted)
+    out = folder.parent / "store"
+    with pytest.raises(error):
+        pack(folder, "val", out, progress=False)
+    assert not out.exists() and len(done) == 2 * stop
+    with pytest.raises(InputError, match="no finished packed store"):
+        open_store(out.with_name("store.partial"))
+    stop = None
+    done.clear()
+    assert pack(folder, "val", out, progress=False) == out
+    assert done == [(position, stream) for position in range(100, COUNT) for stream in ("audio", "frames")]
+    assert verify(out) == 2 * COUNT and not out.with_name("store.partial").exists()
+    expected = load_folder(folder, "val").features["frames"].astype(np.float16)
+    assert np.array_equal(open_store(out).features["frames"], expected)
+
+
+def test_what_was_damaged_during_a_break_is_read_again(folder, monkeypatch, reads):
+    out = folder.parent / "store"
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda path: None)
+        patch.setattr("os.replace", broken_rename(os.replace, out))
+        with pytest.raises(OSError, match="power cut"):
+            pack(folder, "val", out, progress=False)
+    partial = out.with_name("store.partial")
+    plan = json.loads((partial / "store.json").read_text())["plan"]
+    (partial / "plan.txt").write_text(plan)
+    np.load(partial / "audio.npy", mmap_mode="r+")[7, 0, 0] += 1
+    reads.clear()
+    pack(folder, "val", out, progress=False)
+    assert reads == [(7, "audio")] and verify(out) == 2 * COUNT
+
+
+def broken_rename(rename, target: Path):
+    def replace(source, destination):
+        if Path(destination) == target:
+            raise OSError("power cut")
+        rename(source, destination)
+
+    return replace
+
+
+def test_a_partial_store_that_cannot_be_read_is_begun_anew(folder, reads):
+    out = folder.parent / "store"
+    pack(folder, "val", out, progress=False)
+    plan = json.loads((out / "store.json").read_text())["plan"]
+    out.rename(out.with_name("store.partial"))
+    (out.with_name("store.partial") / "plan.txt").write_text(plan)
+    (out.with_name("store.partial") / "checksums.npy").write_bytes(b"cut")
+    reads.clear()
+    pack(folder, "val", out, progress=False)
+    assert len(reads) == 2 * COUNT and verify(out) == 2 * COUNT
+
+
+def changed_feature(folder: Path) -> None:
+    np.save(folder / "feats" / "audio" / "val005.npy", np.zeros((4, 3), np.float32))
+    os.utime(folder / "feats" / "audio" / "val005.npy", ns=(1, 1))
+
+
+def changed_weak_list(folder: Path) -> None:
+    path = folder / "annotations" / "val.csv"
+    path.write_text(path.read_text().replace("val005\tDog,Rain", "val005\tDog"))
+
+
+def changed_dense_list(folder: Path) -> None:
+    with open(folder / "annotations" / "eval_audio.csv", "a") as file:
+        file.write("val005\t0\t4\tDog\n")
+
+
+def shorter_list(folder: Path) -> None:
+    path = folder / "annotations" / "val.csv"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "val005" not in line))
+
+
+@pytest.mark.parametrize("change", [changed_feature, changed_weak_list, changed_dense_list, shorter_list])
+def test_stale_stores_are_packed_again(folder, change):
+    store = pack(folder, "val", progress=False)
+    change(folder)
+    assert not isinstance(load(folder, "val").features["audio"], np.memmap)
+    assert pack(folder, "val", progress=False) == store
+    packed, read = load(folder, "val"), load_folder(folder, "val")
+    assert isinstance(packed.features["audio"], np.memmap) and packed.ids == read.ids
+    assert np.array_equal(packed.weak_labels, read.weak_labels) and np.array_equal(packed.reference, read.reference)
+    assert np.array_equal(packed.features["audio"], read.features["audio"].astype(np.float16))
+    assert verify(store) == 2 * len(read) and list(store.parent.iterdir()) == [store]
+
+
+def test_the_other_split_does_not_make_a_store_stale(folder, reads):
+    pack(folder, "val", progress=False)
+    np.save(folder / "feats" / "audio" / "test001.npy", np.zeros((4, 3), np.float32))
+    reads.clear()
+    pack(folder, "val", progress=False)
+    assert reads == []
+
+
+def test_verify_names_a_damaged_video(folder):
+    store = pack(folder, "val", progress=False)
+    np.load(store / "frames.npy", mmap_mode="r+")[3, 0, 0] += 1
+    with pytest.raises(InputError, match=r"frames\.npy: 1 videos are damaged, the first val003"):
+        verify(store)
+    path = store / "frames.npy"
+    path.write_bytes(path.read_bytes()[:-10])
+    for read in (verify, open_store):
+        with pytest.raises(InputError, match=r"frames\.npy: unreadable part of a packed store"):
+            read(store)
+
+
+@pytest.mark.parametrize("value", [70_000.0, -1e6])
+def test_values_beyond_float16_are_refused(folder, value):
+    path = folder / "feats" / "audio" / "val120.npy"
+    np.save(path, np.full((4, 3), value, np.float32))
+    with pytest.raises(InputError, match=r"val120\.npy \(val120, line 122 of val\.csv\) holds values beyond float16 \(65504\)"):
+        pack(folder, "val", folder.parent / "store", progress=False)
+    assert not (folder.parent / "store").exists()
+
+
+def test_a_bad_file_stops_the_packing_and_the_rest_is_kept(folder, reads):
+    path = folder / "feats" / "frames" / "val100.npy"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    with pytest.raises(InputError, match=r"val100\.npy \(val100, line 102 of val\.csv\) is damaged"):
+        pack(folder, "val", progress=False)
+    assert not isinstance(load(folder, "test").features["audio"], np.memmap)
+    path.write_bytes(good)
+    assert verify(pack(folder, "val", progress=False)) == 2 * COUNT
+
+
+def test_missing_features_and_packing(folder):
+    (folder / "feats" / "audio" / "val001.npy").unlink()
+    with pytest.raises(InputError, match="1 of 150 videos have no features"):
+        pack(folder, "val", progress=False)
+    with pytest.warns(InputWarning, match="1 of 150"):
+        store = pack(folder, "val", missing="skip", progress=False)
+    assert len(open_store(store)) == COUNT - 1
+    with pytest.raises(InputError, match="1 of 150"):  # a store of fewer videos does not silently stand in
+        load(folder, "val")
+
+
+def test_a_full_disk_is_told_before_packing(folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(InputError, match=r"the packed store needs 0\.00 GB .*CMPAE_HOME"):
+        pack(folder, "val", folder.parent / "store", progress=False)
+    assert not list(folder.parent.glob("store*"))
+
+
+def test_places_that_hold_something_else(folder):
+    with pytest.raises(InputError, match="something else than a packed store is here"):
+        pack(folder, "val", folder, progress=False)
+    assert (folder / "categories.txt").is_file()
+    with pytest.raises(InputError, match="no finished packed store"):
+        open_store(folder)
+
+
+def test_a_store_is_loaded_by_its_path(folder):
+    store = pack(folder, "val", folder.parent / "mine", progress=False)
+    shutil.rmtree(folder)
+    assert len(load(store, "val")) == COUNT
+    with pytest.raises(InputError, match="holds the split 'val', not 'test'"):
+        load(store, "test")
+
+
+def test_unlabelled_videos_can_be_packed(folder):
+    videos = open_store(pack(folder, None, progress=False))
+    assert len(videos) == COUNT + 3 and videos.weak_labels is None and videos.reference is None
+
+
+def test_nothing_of_a_store_is_a_pickle(folder):
+    for path in pack(folder, "test", progress=False).iterdir():
+        if path.suffix == ".npy":
+            np.load(path, allow_pickle=False)
+        else:
+            json.loads(path.read_text())
