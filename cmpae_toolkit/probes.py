@@ -7,6 +7,7 @@ open only the categories that a weakly trained gate, a linear model that sees bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ from .config import MODALITIES
 from .data.videoset import VideoSet
 from .errors import InputError
 
-EPOCHS = 40
-BATCH = 128  # videos
+STEPS, EPOCHS = 600, 40  # at most, whichever ends first
+BATCH = 128  # videos in a step
 LEARNING_RATE = 0.01
 DECAY = 1e-3  # of the weights, on standardised inputs
 CANDIDATES = np.round(np.arange(0.05, 0.96, 0.05), 2)  # thresholds tried on val
@@ -30,12 +31,12 @@ CANDIDATES = np.round(np.arange(0.05, 0.96, 0.05), 2)  # thresholds tried on val
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear layer on standardised features of a snippet: `mean`, `scale` (width), `weight` (width, category), `bias` (category)."""
+    """A linear layer on the standardised features of one snippet."""
 
-    mean: Tensor
-    scale: Tensor
-    weight: Tensor
-    bias: Tensor
+    mean: Tensor  # (width)
+    scale: Tensor  # (width)
+    weight: Tensor  # (width, category)
+    bias: Tensor  # (category)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(video, snippet, width) -> (video, snippet, category)."""
@@ -89,26 +90,25 @@ def probe_scores(train: VideoSet, val: VideoSet, test: VideoSet, train_truth: np
 
     `train_truth` (video, modality, snippet, category) trains the strong probe only. All thresholds are chosen on val by
     micro F1. `attrs["video_f1"]` holds the gate's micro F1 against the weak labels of test, in percent.
-    Raises InputError where val or test has no reference, or train no weak labels.
+    Raises InputError where val or test has no reference, or any of them no weak labels.
     """
-    if val.reference is None or test.reference is None or train.weak_labels is None:
-        raise InputError("probes need weak labels for train, and the reference rolls of val and test.")
-    inputs = {s.split: [snippet_inputs(s, m) for m in MODALITIES] for s in (train, val, test)}
-    fit_inputs, val_inputs, test_inputs = (inputs[s.split] for s in (train, val, test))
-    gate = gate_probe(fit_inputs, train.weak_labels, seed)
-    val_video, test_video = gate_probability(gate, val_inputs), gate_probability(gate, test_inputs)
+    if any(s.weak_labels is None for s in (train, val, test)) or val.reference is None or test.reference is None:
+        raise InputError("probes need weak labels, and the reference rolls of val and test: use sets that have them.")
+    inputs = [[snippet_inputs(video_set, m) for m in MODALITIES] for video_set in (train, val, test)]
+    gate = gate_probe(inputs[0], train.weak_labels, seed)
+    val_video, test_video = gate_probability(gate, inputs[1]), gate_probability(gate, inputs[2])
     threshold = _best_threshold(val_video, val.weak_labels > 0.5)
     val_open, test_open = val_video >= threshold, test_video >= threshold
-    rows = metrics.floors(test.weak_labels, test.reference)
     probes = {
-        "weak probe, gated": [weak_probe(x, train.weak_labels, seed) for x in fit_inputs],
-        "strong probe, gated": [strong_probe(x, train_truth[:, m], seed) for m, x in enumerate(fit_inputs)],
+        "weak probe, gated": [weak_probe(x, train.weak_labels, seed) for x in inputs[0]],
+        "strong probe, gated": [strong_probe(x, train_truth[:, m], seed) for m, x in enumerate(inputs[0])],
     }
+    rows = metrics.floors(test.weak_labels, test.reference)
     for name, pair in probes.items():
         rolls = []
         for m, probe in enumerate(pair):
-            chosen = _best_threshold(probe.probability(val_inputs[m]) * val_open[:, None], val.reference[:, m])
-            rolls.append((probe.probability(test_inputs[m]) >= chosen) & test_open[:, None])
+            chosen = _best_threshold(probe.probability(inputs[1][m]) * val_open[:, None], val.reference[:, m])
+            rolls.append((probe.probability(inputs[2][m]) >= chosen) & test_open[:, None])
         rows[name] = metrics.f_scores(np.stack(rolls, axis=1), test.reference)
     table = pd.DataFrame([[row[level][s] for level in metrics.LEVELS for s in metrics.SCORES] for row in rows.values()])
     table.index = list(rows)
@@ -127,7 +127,7 @@ def _best_threshold(probability: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _fit(inputs: list[Tensor], target: np.ndarray, pool: Callable[[list[Tensor]], Tensor], seed: int) -> list[Probe]:
-    """Adam on the binary cross-entropy of `pool` of the probes' logits, from zero weights; the seed orders the batches."""
+    """Adam on the binary cross-entropy of `pool` of the probes' logits, from zero weights; the seed draws the batches."""
     wanted = torch.from_numpy(np.asarray(target, dtype=np.float32))
     probes = []
     for x in inputs:
@@ -137,10 +137,10 @@ def _fit(inputs: list[Tensor], target: np.ndarray, pool: Callable[[list[Tensor]]
     parameters = [p for probe in probes for p in (probe.weight, probe.bias)]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=DECAY)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(EPOCHS):
-        for batch in torch.randperm(len(wanted), generator=generator).split(BATCH):
-            logits = pool([probe.logits(x[batch]) for probe, x in zip(probes, inputs, strict=True)])
-            optimizer.zero_grad()
-            F.binary_cross_entropy_with_logits(logits, wanted[batch]).backward()
-            optimizer.step()
+    for _ in range(min(STEPS, EPOCHS * math.ceil(len(wanted) / BATCH))):
+        batch = torch.randperm(len(wanted), generator=generator)[:BATCH]
+        logits = pool([probe.logits(x[batch]) for probe, x in zip(probes, inputs, strict=True)])
+        optimizer.zero_grad()
+        F.binary_cross_entropy_with_logits(logits, wanted[batch]).backward()
+        optimizer.step()
     return [Probe(p.mean, p.scale, p.weight.detach(), p.bias.detach()) for p in probes]

@@ -22,6 +22,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 

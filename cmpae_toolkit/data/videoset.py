@@ -80,8 +80,9 @@ class VideoSet:
         return DataSpec(self.categories, self.snippets, streams)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> VideoSet:
-        """The chosen videos, in the given order."""
+        """The chosen videos, by number in the given order or by a boolean mask."""
         index = np.asarray(indices)
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         return replace(
             self,
             ids=tuple(self.ids[i] for i in index),

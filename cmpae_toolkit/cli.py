@@ -1,0 +1,174 @@
+"""The `cmpae` command, for machines without a browser; each subcommand is one call into the library."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from . import data, report
+from .config import config_for, presets
+from .errors import InputError, InputWarning
+from .runs import load_run, write_json
+from .train import evaluate
+
+SPLITS = ("train", "val", "test")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; bad input ends in one sentence on stderr and exit status 2."""
+    options = parser().parse_args(arguments)
+    warnings.showwarning = _one_line
+    warnings.simplefilter("always", InputWarning)
+    try:
+        return options.run(options) or 0
+    except InputError as error:
+        print(f"cmpae: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cmpae: stopped; `--resume` goes on from the last whole epoch.", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="cmpae", description=__doc__, epilog=f"Presets: {', '.join(presets)}.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data", default=data.default_name(), metavar="NAME_OR_FOLDER",
+        help=f"{', '.join(data.names)} (simulated) or a folder (default: $CMPAE_DATA, else small; now %(default)s)",
+    )
+    common.add_argument("--skip-missing", action="store_true", help="leave out videos without all their feature files")
+    checkpoint = argparse.ArgumentParser(add_help=False)
+    checkpoint.add_argument(
+        "--checkpoint", type=Path, metavar="FOLDER", help="a trained run (default: the one that comes with the package)"
+    )
+
+    sub = commands.add_parser("doctor", parents=[common], help="say what is there and whether it can be used")
+    sub.add_argument("--json", action="store_true", help="print the report as JSON")
+    sub.set_defaults(run=_doctor)
+
+    sub = commands.add_parser("pack", parents=[common], help="pack a folder's feature files into memory-mapped arrays")
+    sub.add_argument("--split", choices=SPLITS, action="append", help="(default: all three)")
+    sub.add_argument("--out", type=Path, help="folder for the stores, one a split (default: under $CMPAE_HOME)")
+    sub.set_defaults(run=_pack)
+
+    sub = commands.add_parser("train", parents=[common], help="train, evaluate on test, leave checkpoint, scores and figures")
+    sub.add_argument("--preset", choices=presets, help="(default: $CMPAE_PRESET, else paper)")
+    sub.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="config fields to change, such as width=128 epochs=10")
+    sub.add_argument("--seed", type=int, help="seed of the run (default: the config's, 0)")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="(default: runs/<data>)")
+    sub.add_argument("--figures", type=Path, metavar="FOLDER", help="write the history and evidence-curve figures here")
+    sub.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
+    sub.add_argument("--mixed-precision", action="store_true", help="bfloat16 where it is safe")
+    sub.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    sub.set_defaults(run=_train)
+
+    sub = commands.add_parser("predict", parents=[common, checkpoint], help="write events and opinions as CSV and JSON")
+    sub.add_argument("--split", choices=SPLITS, help="(default: every video in the folder, no lists needed; test for simulated data)")
+    sub.add_argument("--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="(default: %(default)s)")
+    sub.set_defaults(run=_predict)
+
+    sub = commands.add_parser("evaluate", parents=[common, checkpoint], help="print the ten F-scores beside the floors")
+    sub.add_argument("--split", choices=SPLITS, default="test", help="(default: %(default)s)")
+    sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores here, too")
+    sub.set_defaults(run=_evaluate)
+    return top
+
+
+def _train(options: argparse.Namespace) -> None:
+    changes = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in options.set)
+    config = config_for(options.data, options.preset).changed(**changes)
+    if options.seed is not None:
+        config = config.changed(seed=options.seed)
+    out = options.out or report.default_out(options.data)
+    result = report.train_and_evaluate(
+        config, options.data, out, figures=options.figures, device=options.device, resume=options.resume,
+        mixed_precision=options.mixed_precision, **_load_options(options),
+    )
+    title = result["data"]["title"]
+    rows = {"this run": result["scores"]["test"], **result["floors"]["test"]}
+    preset = options.preset or "paper"
+    print(f"\n{title}, {result['data']['videos']['test']} videos, preset {preset}, seed {config.seed}, epoch {result['best_epoch']} of "
+          f"{config.epochs} (chosen on val), {result['seconds']:.0f} s on {result['device']}:\n")
+    print(printed(report.score_table(rows)))
+    made = [f"{out}: model.safetensors + config.json (checkpoint), history.csv, run.json"]
+    if options.figures is not None:
+        made.append(f"{options.figures}: run_training_history.png, run_evidence_curves.png")
+    print("\nMade:\n  " + "\n  ".join(made))
+    print("Next: `make lab` opens the notebooks; start with 00_start_here.")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    run = _run(options)
+    video_set = data.load(options.data, options.split, **_load_options(options))
+    scores = evaluate(run, video_set)
+    print(f"{video_set.title}, {len(video_set)} videos, checkpoint trained on {run.data.get('name', 'unknown data')}:\n")
+    print(printed(report.with_floors("checkpoint", scores, video_set)))
+    if options.json is not None:
+        write_json(options.json, {"data": video_set.title, "scores": scores, "floors": report.floors(video_set)})
+
+
+def _predict(options: argparse.Namespace) -> None:
+    split = options.split or ("test" if Path(options.data).name.removeprefix("simulated-") in data.names else None)
+    video_set = data.load(options.data, split, **_load_options(options))
+    for path in report.write_predictions(_run(options), video_set, options.out):
+        print(path)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    for split in options.split or SPLITS:
+        out = None if options.out is None else options.out / split
+        print(data.pack(options.data, split, out, **_load_options(options)))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    found = report.diagnose(options.data, **_load_options(options))
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0 if found["usable"] else 1
+    print(f"{found['data']}: {'usable' if found['usable'] else 'NOT usable'}; device {found['device']}; files kept in {found['cmpae_home']}")
+    print("  " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
+    for split, about in found["splits"].items():
+        if not about["usable"]:
+            print(f"  {split}: {about['problem']}")
+            continue
+        streams = ", ".join(f"{name} {shape[0]} x {shape[1]}" for name, shape in about["streams"].items())
+        reference = "dense reference" if about["dense_reference"] else "weak labels only"
+        print(f"  {split}: {about['videos']} videos, {about['categories']} categories, {streams}; {reference}; {len(about['notices'])} notices")
+        for notice in about["notices"]:
+            print(f"    {notice}")
+    return 0 if found["usable"] else 1
+
+
+def printed(table: pd.DataFrame) -> str:
+    """A score table for a terminal, one block a level so that it fits 80 columns."""
+    blocks = []
+    for level in table.columns.levels[0].sort_values(ascending=False):  # segment before event
+        block = table[level].copy()
+        block.columns = [c.replace("_", "-") for c in block.columns]
+        block.index.name = f"{level} level, F in %"
+        block = block.reset_index()
+        blocks.append(block.to_string(index=False, float_format="{:.1f}".format, justify="right"))
+    return "\n\n".join(blocks)
+
+
+def _run(options: argparse.Namespace) -> report.Run:
+    return report.shipped_run() if options.checkpoint is None else load_run(options.checkpoint)
+
+
+def _load_options(options: argparse.Namespace) -> dict[str, str]:
+    return {"missing": "skip"} if options.skip_missing else {}
+
+
+def _one_line(message: Warning | str, *_rest: object) -> None:
+    print(f"cmpae: note: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

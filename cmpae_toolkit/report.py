@@ -1,0 +1,167 @@
+"""From data to a finished result in one call: train, evaluate, and leave checkpoint, scores, figures and one JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import __version__, data, decode, metrics
+from .config import Config
+from .data.home import write_atomically, write_text
+from .data.videoset import VideoSet
+from .errors import InputError
+from .runs import Run, load_run, write_json
+from .train import choose_device, evaluate, fit, predict
+
+CHECKPOINT = Path(__file__).parent / "assets" / "simulated_small"  # trained by `make checkpoint`
+
+
+def shipped_run() -> Run:
+    """The small trained run that comes with the package: preset `paper` on the simulated `small` set."""
+    return load_run(CHECKPOINT)
+
+
+def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
+    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent."""
+    columns = pd.MultiIndex.from_product([metrics.LEVELS, metrics.SCORES], names=["level", "score"])
+    rows = [[result[level][score] for level, score in columns] for result in scores.values()]
+    return pd.DataFrame(rows, index=list(scores), columns=columns)
+
+
+def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: VideoSet) -> pd.DataFrame:
+    """A result and, beside it, the two floors it must be read against."""
+    return score_table({name: scores, **floors(video_set)})
+
+
+def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
+    """`metrics.floors` of a data set; only "predict nothing" where it has no weak labels."""
+    if video_set.weak_labels is None:
+        return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
+    return metrics.floors(video_set.weak_labels, video_set.reference)
+
+
+def versions() -> dict[str, str]:
+    """What a result was made with."""
+    return {
+        "cmpae_toolkit": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+        "platform": platform.platform(terse=True), "threads": str(torch.get_num_threads()),
+    }
+
+
+def train_and_evaluate(
+    config: Config, data_name: str, out: str | Path, *, figures: str | Path | None = None, device: str | None = None,
+    resume: bool = False, mixed_precision: bool = False, progress: bool = True, **options: Any,
+) -> dict[str, Any]:
+    """Trains on train, chooses on val, scores test once; writes checkpoint, history, run.json and, if asked, two figures.
+
+    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device and versions. `options` go to `data.load`.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: give a folder to write the run to.")
+    sets = {split: data.load(data_name, split, **options) for split in ("train", "val", "test")}
+    started = time.perf_counter()
+    run = fit(config, sets["train"], sets["val"], device=device, folder=out, resume=resume, mixed_precision=mixed_precision, progress=progress)
+    seconds = time.perf_counter() - started
+    test = sets["test"]
+    result = {
+        "data": run.data | {"title": test.title, "test_checksum": test.checksum(), "videos": {s: len(v) for s, v in sets.items()}},
+        "config": config.to_dict(), "best_epoch": run.best_epoch,
+        "scores": {"val": evaluate(run, sets["val"]), "test": evaluate(run, test)}, "floors": {"test": floors(test)},
+        "thresholds": run.thresholds.to_dict(), "seconds": round(seconds, 1), "device": str(choose_device(device)), "versions": versions(),
+    }
+    run.save(out)
+    write_json(out / "run.json", result)
+    if figures is not None:
+        save_figures(run, test, Path(figures))
+    return result
+
+
+def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
+    """The training history and the evidence curves (Figure 3) of one video as PNG files."""
+    from . import plots
+    from .explorer import explore
+
+    history = plots.training_history(run.history, best_epoch=run.best_epoch, title=f"{video_set.name}")
+    curves = plots.figure_3(explore(run, video_set, example_video(video_set)))
+    made = []
+    for name, figure in (("run_training_history", history), ("run_evidence_curves", curves)):
+        path = folder / f"{name}.png"
+        write_atomically(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=120))
+        made.append(path)
+    return made
+
+
+def example_video(video_set: VideoSet) -> int:
+    """The first video with one event in both tracks and another in the audio track only, as in Figure 3; else the first."""
+    if video_set.reference is None:
+        return 0
+    audible, visible = video_set.reference.any(2).transpose(1, 0, 2)
+    found = np.flatnonzero((audible & visible).any(1) & (audible & ~visible).any(1))
+    return int(found[0]) if len(found) else 0
+
+
+def write_predictions(run: Run, video_set: VideoSet, folder: str | Path, *, progress: bool = True) -> list[Path]:
+    """Decoded events of every video as `events.csv`, and with the opinions behind them as `events.json`.
+
+    CSV columns: filename, onset, offset (seconds), category, track, probability, vacuity. The JSON has for each video its events
+    and each modality's video-level probability and vacuity by category.
+    """
+    evidence = predict(run.model, video_set, progress=progress)
+    rows = decode.event_table(decode.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
+    columns = ["filename", "onset", "offset", "category", "track", "probability", "vacuity"]
+    table = pd.DataFrame(rows, columns=columns)
+    per_video = {filename: [] for filename in video_set.filenames}
+    for row in rows:
+        per_video[row["filename"]].append({k: v for k, v in row.items() if k != "filename"})
+    videos = [
+        {"filename": name, "events": per_video[name], "opinions": _opinions(evidence.video[i], video_set.categories)}
+        for i, name in enumerate(video_set.filenames)
+    ]
+    folder = Path(folder)
+    write_text(folder / "events.csv", table.to_csv(index=False, float_format="%.6g"))
+    description = {"data": video_set.title, "trained_on": run.data, "thresholds": run.thresholds.to_dict(), "videos": videos}
+    write_json(folder / "events.json", description)
+    return [folder / "events.csv", folder / "events.json"]
+
+
+def _opinions(judgement: Any, categories: tuple[str, ...]) -> dict[str, dict[str, dict[str, float]]]:
+    """{modality: {category: {"probability", "vacuity"}}} of one video's judgement (modality, category)."""
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for m, modality in enumerate(("audio", "visual")):
+        values = {"probability": judgement.probability[m].tolist()}
+        if judgement.vacuity is not None:
+            values["vacuity"] = judgement.vacuity[m].tolist()
+        result[modality] = {c: {name: round(v[i], 6) for name, v in values.items()} for i, c in enumerate(categories)}
+    return result
+
+
+def diagnose(data_name: str, **options: Any) -> dict[str, Any]:
+    """What is there and whether it can be used: per split the videos, streams, references and oddities, or what is wrong."""
+    report: dict[str, Any] = {"data": str(data_name), "versions": versions(), "device": str(choose_device()), "splits": {}}
+    report["cmpae_home"] = str(data.home())
+    for split in ("train", "val", "test"):
+        try:
+            video_set = data.load(data_name, split, **options)
+        except InputError as error:
+            report["splits"][split] = {"usable": False, "problem": str(error)}
+            continue
+        report["splits"][split] = {
+            "usable": True, "videos": len(video_set), "title": video_set.title, "categories": len(video_set.categories),
+            "streams": {name: list(x.shape[1:]) for name, x in video_set.features.items()},
+            "dense_reference": video_set.reference is not None, "notices": [str(n) for n in video_set.notices],
+        }
+    report["usable"] = all(split["usable"] for split in report["splits"].values())
+    return report
+
+
+def default_out(data_name: str) -> Path:
+    """Where a run goes when nobody says: runs/<data>."""
+    return Path("runs") / Path(os.path.normpath(data_name)).name

@@ -1,0 +1,75 @@
+"""Config: presets against the reference's list of differences, parsing, and refusals."""
+
+import json
+
+import pytest
+
+from cmpae_toolkit.config import PRESET_CHANGES, SIMULATED_CHANGES, TABLE_5, TABLE_6, Config, DataSpec, StreamSpec, config_for, presets
+from cmpae_toolkit.errors import InputError
+
+
+def test_paper_is_the_default():
+    assert presets["paper"] == Config()
+    paper = presets["paper"]
+    assert (paper.batch_size, paper.learning_rate, paper.decay, paper.decay_epochs, paper.epochs) == (128, 5e-4, 0.25, 6, 25)
+
+
+def test_presets_state_only_what_differs():
+    for name, changes in PRESET_CHANGES.items():
+        assert presets[name].difference(Config()).items() <= changes.items(), name
+
+
+def test_baselines():
+    jomold, han = presets["jomold"], presets["han"]
+    assert (jomold.audio_weight, jomold.visual_weight, jomold.evidential, jomold.joint) == (2.0, 1.0, False, "mmil")
+    assert (han.learning_rate, han.batch_size, han.decay, han.decay_epochs, han.epochs, han.gate) == (3e-4, 16, 0.1, 10, 40, "joint")
+
+
+def test_tables_have_the_papers_rows():
+    assert list(TABLE_5) == ["backbone (JoMoLD)", "EDL", "EDL + PAEC", "EDL + JML", "EDL + PAEC + JML"]
+    assert len(TABLE_6) == 7
+    assert all(Config(**changes) for changes in [*TABLE_5.values(), *TABLE_6.values()])
+    assert Config(**TABLE_5["backbone (JoMoLD)"]) == presets["jomold"]
+
+
+def test_round_trip_through_json():
+    for config in presets.values():
+        assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_values_from_the_command_line():
+    changed = Config().changed(
+        width="64", learning_rate="1e-3", denoise="false", evidence_clamp="10", search_thresholds="visual,audio", risk="digamma",
+        threshold_candidates="0.3,0.6",
+    )
+    assert (changed.width, changed.learning_rate, changed.denoise, changed.evidence_clamp) == (64, 1e-3, False, 10.0)
+    assert (changed.search_thresholds, changed.risk, changed.threshold_candidates) == (("visual", "audio"), "digamma", (0.3, 0.6))
+    assert changed.changed(evidence_clamp="none").evidence_clamp is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"witdh": 3}, "'witdh' is not a config field"), ({"width": "wide"}, "'width' cannot be 'wide'"),
+        ({"denoise": "maybe"}, "'denoise' cannot be 'maybe'"), ({"risk": "huber"}, "use one of 'log', 'digamma'"),
+        ({"epochs": 0}, "use 1 or more"), ({"search_thresholds": ("smell",)}, "smell"), ({"width": None}, "'width' cannot be None"),
+    ],
+)
+def test_refusals(fields, message):
+    with pytest.raises(InputError, match=message):
+        Config().changed(**fields)
+
+
+def test_environment_and_small_sets(monkeypatch):
+    assert config_for("small") == Config(**SIMULATED_CHANGES["small"]) == config_for("simulated-small")
+    assert config_for("some/folder") == Config()
+    monkeypatch.setenv("CMPAE_PRESET", "released")
+    assert config_for("full") == presets["released"]
+    with pytest.raises(InputError, match="no preset 'best'"):
+        config_for("full", "best")
+
+
+def test_streams_are_fused_in_one_order():
+    spec = DataSpec(("A",), 10, {n: StreamSpec(4, 1, "visual") for n in ("zeta", "clip", "alpha", "frames")})
+    assert list(spec.of_modality("visual")) == ["frames", "clip", "alpha", "zeta"]
+    assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec

@@ -1,0 +1,230 @@
+"""Training: learning, determinism, resume, epoch and threshold choice, noise ratios, checkpoints, and bad input."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cmpae_toolkit import decode, losses, metrics, train
+from cmpae_toolkit.config import Config, config_for, presets
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.runs import CONFIG, MODEL, STATE, load_run
+from cmpae_toolkit.train import evaluate, fit, predict
+
+QUICK = dict(width=16, batch_size=32, epochs=3, estimator_epochs=1, decay_epochs=2)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config(**QUICK)
+
+
+@pytest.fixture(scope="module")
+def run(config, tiny):
+    return fit(config, tiny[0], tiny[1], progress=False)
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True))
+
+
+def test_learns_beyond_predicting_nothing(tiny):
+    config = config_for("tiny").changed(epochs=12, decay_epochs=12, learning_rate=3e-3)
+    run = fit(config, tiny[0], tiny[1], progress=False)
+    history = run.history
+    assert list(history["epoch"]) == list(range(1, 13))
+    assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
+    nothing = metrics.floors(tiny[2].weak_labels, tiny[2].reference)["predict nothing"]
+    assert evaluate(run, tiny[2])["segment"]["type"] > nothing["segment"]["type"] + 5
+
+
+def test_same_seed_same_weights_and_the_callers_generator_is_left_alone(config, tiny, run):
+    torch.manual_seed(123)
+    expected = torch.rand(1)
+    torch.manual_seed(123)
+    again = fit(config, tiny[0], tiny[1], progress=False)
+    assert torch.equal(torch.rand(1), expected)
+    assert same_weights(run, again)
+    other = fit(config.changed(seed=1), tiny[0], tiny[1], progress=False)
+    assert not same_weights(run, other)
+
+
+def test_resume_after_a_kill_is_exact(config, tiny, run, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    step, epochs = train._Training.run_epoch, []
+
+    def killed_in_epoch_3(self, epoch):
+        if epoch == 3:
+            raise Killed
+        epochs.append(epoch)
+        return step(self, epoch)
+
+    monkeypatch.setattr(train._Training, "run_epoch", killed_in_epoch_3)
+    with pytest.raises(Killed):
+        fit(config, tiny[0], tiny[1], folder=tmp_path, progress=False)
+    assert (tmp_path / STATE).is_file() and not (tmp_path / MODEL).exists()
+    monkeypatch.setattr(train._Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), step(self, epoch))[1])
+    resumed = fit(config, tiny[0], tiny[1], folder=tmp_path, resume=True, progress=False)
+    assert epochs == [1, 2, 3]
+    assert same_weights(run, resumed)
+    assert resumed.best_epoch == run.best_epoch
+    columns = [c for c in run.history if c != "seconds"]
+    np.testing.assert_array_equal(resumed.history[columns], run.history[columns])
+
+
+def test_resume_of_another_run_is_refused(config, tiny, tmp_path):
+    fit(config.changed(epochs=1), tiny[0], tiny[1], folder=tmp_path, progress=False)
+    with pytest.raises(InputError, match=r"another run \(config.learning_rate"):
+        fit(config.changed(epochs=1, learning_rate=1e-3), tiny[0], tiny[1], folder=tmp_path, resume=True, progress=False)
+    (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        fit(config.changed(epochs=1), tiny[0], tiny[1], folder=tmp_path, resume=True, progress=False)
+
+
+def test_best_epoch_is_chosen_on_val_later_wins(config, tiny):
+    run = fit(config.changed(epochs=4, select_epoch_by="event.audio"), tiny[0], tiny[1], progress=False)
+    scores = run.history["event.audio"].to_numpy()
+    assert run.best_epoch == len(scores) - np.argmax(scores[::-1])
+    reproduced = metrics.f_scores(decode.decode(predict(run.model, tiny[1]), run.thresholds), tiny[1].reference)
+    assert reproduced["event"]["audio"] == pytest.approx(scores.max())
+
+
+def test_thresholds_come_from_their_epochs_weights(tiny):
+    """The released schedule: 40 % of 5 epochs is epoch 2; stopping there chooses the same thresholds."""
+    config = presets["released"].changed(**QUICK)
+    five = fit(config.changed(epochs=5, decay_epochs=9), tiny[0], tiny[1], progress=False)
+    two = fit(config.changed(epochs=2, decay_epochs=9, threshold_epoch=1.0), tiny[0], tiny[1], progress=False)
+    np.testing.assert_array_equal(five.thresholds.video, two.thresholds.video)
+    assert (five.thresholds.video[1] != 0.45).any() and (five.thresholds.video[0] == 0.45).all()
+
+
+def test_learning_rate_decays_in_steps(run):
+    assert run.history["learning_rate"].tolist() == pytest.approx([5e-4, 5e-4, 5e-4 * 0.25])
+
+
+@pytest.mark.parametrize("preset", presets)
+def test_every_preset_trains_and_scores(preset, tiny):
+    run = fit(presets[preset].changed(**QUICK | dict(epochs=1)), tiny[0], tiny[1], progress=False)
+    scores = evaluate(run, tiny[2])
+    assert set(scores) == {"segment", "event"} and all(0 <= v <= 100 for level in scores.values() for v in level.values())
+
+
+def test_training_alternates_the_teacher(config, tiny, monkeypatch):
+    seen = []
+    monkeypatch.setattr(losses, "mutual_loss", lambda joint, video, weak, config, teacher: (seen.append(teacher), joint.probability)[1])
+    fit(config.changed(epochs=1), tiny[0], tiny[1], ratios=torch.zeros(2, 25), progress=False)
+    assert seen == ["joint", "modality", "joint"]  # 96 videos in batches of 32
+
+
+def test_noise_ratios_are_estimated_once(config, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("CMPAE_HOME", str(tmp_path))
+    first = train.estimate_noise_ratios(config, tiny[0], tiny[1], progress=False)
+    assert first.shape == (2, 25) and ((first >= 0) & (first <= 1)).all() and first.max() > 0
+    (file,) = (tmp_path / "noise_ratios").iterdir()
+    monkeypatch.setattr(train, "fit", lambda *_args, **_options: pytest.fail("trained again"))
+    assert torch.equal(train.estimate_noise_ratios(config.changed(epochs=9), tiny[0], tiny[1], progress=False), first)
+    file.write_text(file.read_text()[:40])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        train.estimate_noise_ratios(config, tiny[0], tiny[1], progress=False)
+
+
+def test_denoising_changes_training(config, tiny, run):
+    without = fit(config.changed(denoise=False), tiny[0], tiny[1], progress=False)
+    assert not same_weights(run, without)
+
+
+def test_prediction_mixes_as_the_preset_says(tiny):
+    torch.manual_seed(0)
+    model = train.CMPAE(presets["released"].changed(width=16), tiny[2].spec)
+    cross, alone = (predict(model, tiny[2], cross_attention=c) for c in (True, False))
+    mixed = predict(model, tiny[2])
+    torch.testing.assert_close(mixed.video.probability, 0.7 * cross.video.probability + 0.3 * alone.video.probability)
+    torch.testing.assert_close(mixed.snippet.vacuity, 0.7 * cross.snippet.vacuity + 0.3 * alone.snippet.vacuity)
+    plain = train.CMPAE(Config(width=16), tiny[2].spec)
+    assert torch.equal(predict(plain, tiny[2]).video.log_alpha, predict(plain, tiny[2], cross_attention=True).video.log_alpha)
+
+
+def test_prediction_batches_do_not_matter(tiny, run, monkeypatch):
+    whole = predict(run.model, tiny[2])
+    monkeypatch.setattr(train, "PREDICTION_BATCH", 7)
+    torch.testing.assert_close(predict(run.model, tiny[2]).snippet.probability, whole.snippet.probability)
+
+
+def test_mixed_precision_stays_close(tiny, run):
+    exact, fast = (predict(run.model, tiny[2], mixed_precision=m).snippet.probability for m in (False, True))
+    assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
+    torch.testing.assert_close(exact, fast, atol=0.05, rtol=0)
+
+
+def test_checkpoint_round_trip(run, tiny, tmp_path):
+    run.save(tmp_path / "a")
+    again = load_run(tmp_path / "a")
+    assert again.config == run.config and again.spec == run.spec and same_weights(run, again)
+    assert evaluate(again, tiny[2]) == evaluate(run, tiny[2])
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["config.json", "history.csv", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / CONFIG).unlink(), "config.json is missing"),
+        (lambda folder: (folder / CONFIG).write_text("{"), "not readable JSON"),
+        (lambda folder: (folder / MODEL).unlink(), "model.safetensors is missing"),
+        (lambda folder: (folder / MODEL).write_bytes((folder / MODEL).read_bytes()[:5000]), "no whole safetensors file"),
+        (lambda folder: edit(folder, lambda d: d["config"].update(width=8)), "of another configuration"),
+        (lambda folder: edit(folder, lambda d: d["config"].update(depth=8)), "'depth' is not a config field"),
+        (lambda folder: edit(folder, lambda d: d.pop("spec")), "'spec' is missing or broken"),
+        (lambda folder: edit(folder, lambda d: d["spec"].pop("streams")), "data description of a checkpoint is incomplete"),
+        (lambda folder: edit(folder, lambda d: d["thresholds"]["video"]["audio"].pop("Dog")), "Dog differ"),
+    ],
+)
+def test_broken_checkpoints_are_named(run, tmp_path, spoil, message):
+    run.save(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_run(tmp_path)
+
+
+def edit(folder, change):
+    description = json.loads((folder / CONFIG).read_text())
+    change(description)
+    (folder / CONFIG).write_text(json.dumps(description))
+
+
+def test_data_that_do_not_fit_are_named(run, config, tiny):
+    train_set, val_set, test_set = tiny
+    renamed = dataclasses.replace(test_set, categories=("Bus", *test_set.categories[1:]))
+    with pytest.raises(InputError, match="Bus"):
+        evaluate(run, renamed)
+    narrow = dataclasses.replace(test_set, features={**test_set.features, "audio": test_set.features["audio"][:, :, :3]})
+    with pytest.raises(InputError, match="needs the stream 'audio'"):
+        evaluate(run, narrow)
+    with pytest.raises(InputError, match="no dense annotations"):
+        evaluate(run, dataclasses.replace(test_set, reference=None))
+    with pytest.raises(InputError, match="no dense annotations to choose"):
+        fit(config, train_set, dataclasses.replace(val_set, reference=None), progress=False)
+    with pytest.raises(InputError, match="no weak labels"):
+        fit(config, dataclasses.replace(train_set, weak_labels=None), val_set, progress=False)
+    with pytest.raises(InputError, match="holds no video"):
+        predict(run.model, test_set.subset([]))
+
+
+def test_a_diverging_run_says_so(config, tiny):
+    huge = dataclasses.replace(tiny[0], features={n: x.astype(np.float32) * 1e30 for n, x in tiny[0].features.items()})
+    with pytest.raises(InputError, match="the loss is .* in epoch 1"):
+        fit(config, huge, tiny[1], ratios=torch.zeros(2, 25), progress=False)
+
+
+def test_unknown_device():
+    with pytest.raises(InputError, match="'warp' cannot be used"):
+        train.choose_device("warp")
+
+
+@pytest.mark.requires_cuda
+def test_gpu_training_agrees_with_cpu(config, tiny):
+    runs = [fit(config.changed(attention_dropout=0, visual_dropout=0), tiny[0], tiny[1], device=d, progress=False) for d in ("cpu", "cuda")]
+    np.testing.assert_allclose(runs[0].history["loss"], runs[1].history["loss"], rtol=1e-3)
