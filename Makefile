@@ -1,0 +1,53 @@
+# Two commands do everything: `make run` and `make test`. Both make their own environment in .venv first.
+
+PYTHON ?= python3
+CMPAE_DATA ?= small
+CMPAE_PRESET ?= paper
+RUN ?= runs/$(notdir $(CMPAE_DATA))
+BIN := .venv/bin
+READY := .venv/.ready
+
+export CMPAE_DATA CMPAE_PRESET
+
+.PHONY: help run test lab lint notebooks checkpoint clean
+
+help:
+	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
+	@echo "make test        all tests: pytest and every notebook"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make notebooks   run all notebooks and save their outputs"
+	@echo "make lint        ruff over code, tests and notebooks"
+	@echo "make checkpoint  train the checkpoint that ships with the package anew"
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (cmpae)" >/dev/null
+	@touch $@
+
+run: $(READY)
+	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --preset $(CMPAE_PRESET) --out "$(RUN)" --figures figures
+
+# The notebooks are tested as they are in a fresh clone: on the simulated data, whatever the shell's settings
+test: $(READY)
+	CMPAE_DATA= CMPAE_PRESET= $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+notebooks: $(READY)
+	CMPAE_DATA= CMPAE_PRESET= $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+checkpoint: $(READY)
+	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint
+	mkdir -p cmpae_toolkit/assets/simulated_small
+	cp runs/checkpoint/model.safetensors runs/checkpoint/config.json runs/checkpoint/history.csv runs/checkpoint/run.json cmpae_toolkit/assets/simulated_small
+
+clean:
+	rm -rf .venv runs build *.egg-info
