@@ -2,12 +2,11 @@
 
 PYTHON ?= python3
 CMPAE_DATA ?= small
-CMPAE_PRESET ?= paper
 RUN ?= runs/$(notdir $(CMPAE_DATA))
 BIN := .venv/bin
 READY := .venv/.ready
 
-export CMPAE_DATA CMPAE_PRESET
+export CMPAE_DATA
 
 .PHONY: help run test lab lint notebooks checkpoint clean
 
@@ -29,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 run: $(READY)
-	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --preset $(CMPAE_PRESET) --out "$(RUN)" --figures figures
+	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --out "$(RUN)" --figures figures
 
 # The notebooks are tested as they are in a fresh clone: on the simulated data, whatever the shell's settings
 test: $(READY)

@@ -132,7 +132,8 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
         return 0 if found["usable"] else 1
-    print(f"{found['data']}: {'usable' if found['usable'] else 'NOT usable'}; device {found['device']}; files kept in {found['cmpae_home']}")
+    verdict = "usable" if found["usable"] else "NOT usable"
+    print(f"{found['data']}: {verdict}; device {found['device']}; files kept in {found['cmpae_home']}")
     print("  " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
     for split, about in found["splits"].items():
         if not about["usable"]:
@@ -140,7 +141,8 @@ def _doctor(options: argparse.Namespace) -> int:
             continue
         streams = ", ".join(f"{name} {shape[0]} x {shape[1]}" for name, shape in about["streams"].items())
         reference = "dense reference" if about["dense_reference"] else "weak labels only"
-        print(f"  {split}: {about['videos']} videos, {about['categories']} categories, {streams}; {reference}; {len(about['notices'])} notices")
+        counts = f"{about['videos']} videos, {about['categories']} categories"
+        print(f"  {split}: {counts}, {streams}; {reference}; {len(about['notices'])} notices")
         for notice in about["notices"]:
             print(f"    {notice}")
     return 0 if found["usable"] else 1

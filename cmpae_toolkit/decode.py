@@ -13,16 +13,20 @@ from . import metrics
 from .config import MODALITIES, TRACKS, Config
 from .errors import InputError
 
+ANSWER_STEPS = 101  # candidates for AVE's one threshold: 0, 0.01, ..., 1
+
 
 @dataclass(frozen=True)
 class Thresholds:
-    """A category is open in a modality where its video probability reaches `video` (modality, category); an open category is
-    active in the snippets whose probability reaches `snippet` (modality, category). All comparisons are >=; values in 0..1."""
+    """Parsing: a category is open in a modality where its video probability reaches `video` (modality, category), and active
+    in the snippets whose probability reaches `snippet` (modality, category). Localization: `both`, what the product of the audio
+    and visual snippet probability must reach. All comparisons are >=; values in 0..1."""
 
     categories: tuple[str, ...]
     video: np.ndarray
     snippet: np.ndarray
     gate: str = "modality"
+    both: float | None = None
 
     @classmethod
     def of(cls, config: Config, categories: Sequence[str]) -> Thresholds:
@@ -30,7 +34,8 @@ class Thresholds:
         shape = (len(MODALITIES), len(categories))
         video = np.array([[config.audio_video_threshold], [config.visual_video_threshold]])
         video = np.broadcast_to(video, shape).copy()
-        return cls(tuple(categories), video, np.full(shape, config.snippet_threshold), config.gate)
+        both = config.snippet_threshold**2 if config.task == "localization" else None
+        return cls(tuple(categories), video, np.full(shape, config.snippet_threshold), config.gate, both)
 
     def to_dict(self) -> dict[str, Any]:
         """`{"gate", "video": {modality: {category: value}}, "snippet": {...}}`, for JSON."""
@@ -38,7 +43,7 @@ class Thresholds:
             level: {m: dict(zip(self.categories, map(float, row), strict=True)) for m, row in zip(MODALITIES, rows, strict=True)}
             for level, rows in (("video", self.video), ("snippet", self.snippet))
         }
-        return {"gate": self.gate, **named}
+        return {"gate": self.gate, "both": self.both, **named}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], categories: Sequence[str]) -> Thresholds:
@@ -51,7 +56,7 @@ class Thresholds:
                     odd = sorted(set(row) ^ set(categories))
                     raise InputError(f"the {modality} {level} thresholds are not for these categories: {', '.join(odd[:5])} differ.")
             arrays[level] = np.array([[float(values[level][m][c]) for c in categories] for m in MODALITIES])
-        return cls(tuple(categories), arrays["video"], arrays["snippet"], values.get("gate", "modality"))
+        return cls(tuple(categories), arrays["video"], arrays["snippet"], values.get("gate", "modality"), values.get("both"))
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=1)
@@ -68,8 +73,31 @@ def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thres
 
 
 def decode(evidence, thresholds: Thresholds) -> np.ndarray:
-    """`event_rolls` of a model's `Evidence`."""
-    return event_rolls(*(probabilities(evidence)[name] for name in ("snippet", "video", "joint")), thresholds)
+    """Boolean rolls (video, modality, snippet, category) of a model's `Evidence`."""
+    p = probabilities(evidence)
+    if thresholds.both is None:
+        return event_rolls(p["snippet"], p["video"], p["joint"], thresholds)
+    chosen, product = _answer_and_product(p)
+    roll = np.zeros_like(p["snippet"], dtype=bool)
+    np.put_along_axis(roll, chosen[:, None, None, None], (product >= thresholds.both)[:, None, :, None], axis=3)
+    return roll
+
+
+def choose_answer_threshold(evidence, reference: np.ndarray, start: Thresholds) -> Thresholds:
+    """For AVE: the threshold on audio x visual snippet probability with the best accuracy on validation (ties: the larger)."""
+    chosen, product = _answer_and_product(probabilities(evidence))
+    right = metrics.answers(reference)
+    is_event, is_background = right == chosen[:, None], right == reference.shape[3]
+    candidates = np.linspace(0, 1, ANSWER_STEPS)
+    accuracy = [np.where(product >= c, is_event, is_background).mean() for c in candidates]
+    best = len(candidates) - 1 - int(np.argmax(accuracy[::-1]))
+    return replace(start, both=float(candidates[best]))
+
+
+def _answer_and_product(p: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The video's category by joint probability (video,), and audio x visual snippet probability of it (video, snippet)."""
+    chosen = p["joint"].argmax(-1)
+    return chosen, np.take_along_axis(p["snippet"].prod(1), chosen[:, None, None], axis=2)[..., 0]
 
 
 def probabilities(evidence) -> dict[str, np.ndarray]:

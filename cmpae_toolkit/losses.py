@@ -64,9 +64,9 @@ def select_modality(
 
 def mutual_learning(
     joint_probability: Float[Tensor, "video category"],
-    joint_vacuity: Float[Tensor, "video #category"],
+    joint_vacuity: Float[Tensor, "video #category"],  # noqa: F821
     unimodal_probability: Float[Tensor, "video category"],
-    unimodal_vacuity: Float[Tensor, "video #category"],
+    unimodal_vacuity: Float[Tensor, "video #category"],  # noqa: F821
     teacher: str,
 ) -> Float[Tensor, "video category"]:
     """Eq. 9 (teacher = "joint") and Eq. 10 (teacher = "modality"): the confident side teaches, the other learns.

@@ -47,9 +47,11 @@ def mean_score(scores: dict[str, dict[str, float]]) -> float:
 
 
 def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
-    """One number of `f_scores`: "mean" (of all ten) or level and track, "event.audio"."""
+    """One number of `f_scores`: "mean" (of all ten), level and track as in "event.audio", or "accuracy" where there is one."""
     if name == "mean":
         return mean_score(scores)
+    if name in scores and isinstance(scores[name], float):
+        return scores[name]
     level, _, track = name.partition(".")
     if level not in LEVELS or track not in SCORES:
         raise InputError(f"there is no score {name!r}: use 'mean' or one such as 'segment.type' or 'event.audio'.")
@@ -128,6 +130,12 @@ def category_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hit, wrong, missed = counts
     total = 2 * hit + wrong + missed
     return 2 * hit / np.maximum(total, 1), total > 0
+
+
+def answers(roll: np.ndarray) -> np.ndarray:
+    """One answer a snippet (video, snippet): the category that is audible and visible, or the category count for background."""
+    both = np.asarray(roll, bool).all(axis=1)
+    return np.where(both.any(-1), both.argmax(-1), both.shape[-1])
 
 
 def ave_accuracy(estimate: np.ndarray, reference: np.ndarray) -> float:

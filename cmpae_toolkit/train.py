@@ -115,12 +115,17 @@ class _Training:
         with seeded(config.seed + SEED_STRIDE * epoch):
             row = self.train_batches(epoch)
         predicted = predict(self.model, self.val_set, mixed_precision=self.mixed_precision)
-        scores = metrics.f_scores(decode.decode(predicted, self.start_thresholds), self.val_set.reference)
+        thresholds = self.start_thresholds
+        if config.task == "localization":
+            thresholds = decode.choose_answer_threshold(predicted, self.val_set.reference, thresholds)
+        scores = score(config, decode.decode(predicted, thresholds), self.val_set.reference)
         row = {"epoch": epoch, "learning_rate": self.optimizer.param_groups[0]["lr"], **row}
         row |= {"mean": metrics.mean_score(scores), **flat(scores), "seconds": time.perf_counter() - started}
-        score = metrics.pick_score(scores, config.select_epoch_by)
-        if not self.history or score >= max(metrics.pick_score(_nested(r), config.select_epoch_by) for r in self.history):
+        row["chosen_by"] = metrics.pick_score(scores, config.select_epoch_by)
+        if all(row["chosen_by"] >= earlier["chosen_by"] for earlier in self.history):
             self.best_epoch, self.best = epoch, {n: v.detach().clone() for n, v in self.model.state_dict().items()}
+            if config.task == "localization":
+                self.thresholds = thresholds
         self.history.append(row)
         if epoch == max(1, round(config.threshold_epoch * config.epochs)):
             for modality in config.search_thresholds:
@@ -212,10 +217,21 @@ def mix(cross: Evidence, alone: Evidence, share: float) -> Evidence:
 
 
 def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
-    """The ten F-scores of a run in percent, as `metrics.f_scores`. Raises InputError when the set has no reference."""
+    """The ten F-scores of a run in percent, as `metrics.f_scores`; for AVE's task also "accuracy".
+
+    Raises InputError when the set has no reference.
+    """
     if video_set.reference is None:
         raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
-    return metrics.f_scores(decode.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+    return score(run.config, decode.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+
+
+def score(config: Config, estimate: np.ndarray, reference: np.ndarray) -> dict:
+    """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets."""
+    scores: dict = metrics.f_scores(estimate, reference)
+    if config.task == "localization":
+        scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference))
+    return scores
 
 
 def estimate_noise_ratios(
@@ -278,7 +294,3 @@ def _batches(count: int) -> list[np.ndarray]:
 def _bar(items, text: str, show: bool) -> tqdm:
     return tqdm(items, desc=text, disable=not show, leave=True)
 
-
-def _nested(row: dict[str, float]) -> dict[str, dict[str, float]]:
-    """The ten scores of a history row as `f_scores` returns them."""
-    return {level: {name: row[f"{level}.{name}"] for name in metrics.SCORES} for level in metrics.LEVELS}

@@ -15,7 +15,8 @@ for name in ("CMPAE_DATA", "CMPAE_PRESET"):
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    HOOK = install_import_hook(["cmpae_toolkit.opinion", "cmpae_toolkit.losses", "cmpae_toolkit.model", "cmpae_toolkit.labels"], "beartype.beartype")
+    checked = [f"cmpae_toolkit.{name}" for name in ("opinion", "losses", "model", "labels")]
+    HOOK = install_import_hook(checked, "beartype.beartype")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -84,6 +84,37 @@ def test_ties_take_the_larger():
     assert (chosen.video[1] == 0.7).all() and (chosen.video[0] == 0.5).all()
 
 
+def localization_case():
+    """Two videos of three snippets and two categories; joint says category 1, then category 0."""
+    snippet = np.zeros((2, 2, 3, 2))
+    snippet[0, :, :, 1] = [[0.9, 0.6, 0.2], [0.9, 0.9, 0.9]]
+    snippet[1, :, :, 0] = [[0.8, 0.8, 0.8], [0.1, 0.5, 0.8]]
+    point = lambda x: PointEstimate(torch.from_numpy(np.asarray(x)))  # noqa: E731
+    evidence = SimpleNamespace(snippet=point(snippet), video=point(np.zeros((2, 2, 2))), joint=point([[0.2, 0.9], [0.6, 0.5]]))
+    return evidence, Thresholds.of(presets["ave"], ("Dog", "Cat"))
+
+
+def test_localization_gives_one_answer_a_snippet():
+    evidence, thresholds = localization_case()
+    assert thresholds.both == 0.25
+    roll = decode.decode(evidence, thresholds)  # products: 0.81 0.54 0.18 and 0.08 0.40 0.64
+    assert metrics.answers(roll).tolist() == [[1, 1, 2], [2, 0, 0]]
+    assert np.array_equal(roll[:, 0], roll[:, 1])
+
+
+def test_answer_threshold_is_the_plain_search():
+    evidence, thresholds = localization_case()
+    reference = decode.decode(evidence, replace(thresholds, both=0.5))  # only 0.81, 0.54 and 0.64 are events
+    chosen = decode.choose_answer_threshold(evidence, reference, thresholds)
+    assert chosen.both == pytest.approx(0.54)  # everything above 0.40 up to 0.54 is right; ties take the larger
+    scores = []
+    for candidate in np.linspace(0, 1, decode.ANSWER_STEPS):
+        estimate = decode.decode(evidence, replace(thresholds, both=candidate))
+        scores.append(metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference)))
+    assert max(scores) == 100 == scores[54] and scores[55] < 100
+    assert Thresholds.from_dict(json.loads(chosen.to_json()), ("Dog", "Cat")).both == chosen.both
+
+
 def test_event_table():
     presence = torch.zeros(2, 2, 5, 2)
     presence[0, 0, 1:3, 1] = 6.0

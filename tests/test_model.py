@@ -38,7 +38,7 @@ def test_shapes(preset, cross):
     torch.testing.assert_close(evidence.attention.sum(2), torch.ones(5, 2, 3))
     for judgement in (evidence.snippet, evidence.video, evidence.joint):
         assert ((judgement.probability > 0) & (judgement.probability < 1)).all()
-        if preset in ("paper", "released"):
+        if presets[preset].evidential:
             assert judgement.vacuity.shape == judgement.shape
             assert ((judgement.vacuity > 0) & (judgement.vacuity <= 1)).all()
         else:
@@ -144,7 +144,7 @@ OTHER_VALUE = {
 TRAINING_ONLY = {  # proven in test_train.py and test_decode.py
     "denoise", "audio_noise_threshold", "visual_noise_threshold", "epochs", "estimator_epochs", "batch_size", "learning_rate", "decay",
     "decay_epochs", "select_epoch_by", "seed", "inference_self_share", "gate", "audio_video_threshold", "visual_video_threshold",
-    "snippet_threshold", "search_thresholds", "threshold_candidates", "threshold_epoch",
+    "snippet_threshold", "task", "search_thresholds", "threshold_candidates", "threshold_epoch",
 }
 CONTEXT = {"kl_epochs": {"kl_weight": 0.5}}  # a field that only matters beside another one
 

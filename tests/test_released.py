@@ -101,7 +101,7 @@ def test_wrong_states_are_named():
         released.load_state_dict(state, "released")
     with pytest.raises(InputError, match="not 'paper'"):
         released.load_state_dict(state, "paper")
-    with pytest.raises(InputError, match="backbone.conv1.weight"):
+    with pytest.raises(InputError, match=r"backbone.conv1.weight"):
         released.load_state_dict({**state, "backbone.conv1.weight": np.zeros((3, 3))}, "jomold")
     with pytest.raises(InputError, match=r"hybrid_attention.norm1.weight has shape \(5,\)"):
         released.load_state_dict({**state, "hat_encoder.layers.0.norm1.weight": np.zeros(5)}, "jomold")

@@ -113,6 +113,16 @@ def test_every_preset_trains_and_scores(preset, tiny):
     assert set(scores) == {"segment", "event"} and all(0 <= v <= 100 for level in scores.values() for v in level.values())
 
 
+def test_localization_is_scored_by_accuracy(tiny):
+    run = fit(presets["ave"].changed(**QUICK), tiny[0], tiny[1], progress=False)
+    scores = run.history["accuracy"].to_numpy()
+    assert run.best_epoch == len(scores) - np.argmax(scores[::-1])
+    assert evaluate(run, tiny[1])["accuracy"] == pytest.approx(scores.max())
+    background = 100 * (metrics.answers(tiny[1].reference) == len(tiny[1].categories)).mean()
+    assert scores.max() >= background - 1e-9  # a threshold of 1 answers background everywhere
+    assert 0 < run.thresholds.both <= 1
+
+
 def test_training_alternates_the_teacher(config, tiny, monkeypatch):
     seen = []
     monkeypatch.setattr(losses, "mutual_loss", lambda joint, video, weak, config, teacher: (seen.append(teacher), joint.probability)[1])
@@ -215,7 +225,7 @@ def test_data_that_do_not_fit_are_named(run, config, tiny):
 
 def test_a_diverging_run_says_so(config, tiny):
     huge = dataclasses.replace(tiny[0], features={n: x.astype(np.float32) * 1e30 for n, x in tiny[0].features.items()})
-    with pytest.raises(InputError, match="the loss is .* in epoch 1"):
+    with pytest.raises(InputError, match=r"the loss is .* in epoch 1"):
         fit(config, huge, tiny[1], ratios=torch.zeros(2, 25), progress=False)
 
 
