@@ -1,17 +1,22 @@
 """Parameters under the names of the authors' released code: CMPAE, and the public JoMoLD and HAN code with the same parts."""
 
+import pickle
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from .config import DataSpec, StreamSpec, presets
+from .config import MODALITIES, DataSpec, StreamSpec, presets
 from .data.annotations import LLP_CATEGORIES
+from .decode import Thresholds
 from .errors import InputError
 from .model import CMPAE
+from .runs import Run, read_tensors
 
 # their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
 RENAMED = [
@@ -31,6 +36,10 @@ RENAMED = [
     (r"classifier1\.0", "joint_branch.layer"),
     (r"classifier2", "joint_branch.head"),
 ]
+# per category in LLP's order; the released code keeps them in a spreadsheet
+AUTHORS_VISUAL_THRESHOLDS = (
+    0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
+)
 UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
 
 
@@ -57,6 +66,46 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> CMPAE
     _check(renamed, model.state_dict(), preset)
     model.load_state_dict(renamed)
     return model.eval()
+
+
+def load_checkpoint(path: str | Path, preset: str = "released") -> Run:
+    """The authors' `.pt` checkpoint, or its parameters as `.safetensors`, as a run with the released inference.
+
+    A `.pt` is read weights-only: tensors and plain numbers, no code is ever executed; optimiser, scheduler and random states are
+    ignored. For LLP's categories the visual video thresholds are the authors' 25. Raises InputError on anything else.
+    """
+    path = Path(path)
+    state = read_tensors(path)[0] if path.suffix == ".safetensors" else _weights_only(path)
+    model = load_state_dict(state, preset)
+    thresholds = Thresholds.of(model.config, model.spec.categories)
+    if preset == "released" and model.spec.categories == LLP_CATEGORIES:
+        thresholds.video[MODALITIES.index("visual")] = AUTHORS_VISUAL_THRESHOLDS
+    return Run(model, pd.DataFrame(), thresholds, best_epoch=0, data={"name": f"the authors' {path.name}"})
+
+
+def _weights_only(path: Path) -> dict[str, Any]:
+    """The `model` entry (or the whole) of a torch file, without running what a pickle asks for."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing: download the authors' checkpoint (README, section on released checkpoints) first.")
+    try:
+        with torch.serialization.safe_globals(_numpy_state_types()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as weights only ({reason}): it is damaged, or holds code, which is never run.") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} holds no parameters by name but a {type(content).__name__}.")
+    state = content.get("model", content.get("state_dict", content))
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no parameters under 'model': is it the authors' checkpoint?")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def _numpy_state_types() -> list[Any]:
+    """What a saved NumPy random state is made of: arrays and number types only, under NumPy 1's and 2's names."""
+    reconstruct = np.empty(0).__reduce__()[0]
+    names = [(reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    return [*names, np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ("u4", "u8", "i4", "i8", "f4", "f8"))]
 
 
 def _renamed(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -18,10 +18,12 @@ from .config import Config, config_for
 from .data.home import write_atomically, write_text
 from .data.videoset import VideoSet
 from .errors import InputError
-from .runs import CONFIG, Run, load_run, write_json
+from .runs import CONFIG, Run, load_run, read_json, write_json
 from .train import choose_device, evaluate, fit, predict
 
-CHECKPOINT = Path(__file__).parent / "assets" / "simulated_small"  # trained by `make checkpoint`
+ASSETS = Path(__file__).parent / "assets"
+PAPER_TABLES = ASSETS / "paper_tables.json"
+CHECKPOINT = ASSETS / "simulated_small"  # trained by `make checkpoint`
 
 
 def shipped_run() -> Run:
@@ -64,6 +66,35 @@ def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
     if video_set.weak_labels is None:
         return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
     return metrics.floors(video_set.weak_labels, video_set.reference)
+
+
+def paper_table(name: str) -> dict[str, Any]:
+    """A table of the paper as its numbers were printed: `columns` and `rows`, e.g. "table_2_AVVP" (source: the CVPR 2023 text)."""
+    return read_json(PAPER_TABLES)[name]
+
+
+def released_table(run: Run, data_name: str, split: str = "test", **options: Any) -> tuple[pd.DataFrame, list[str]]:
+    """The authors' checkpoint on LLP beside the paper's Table 2, for each version of the audio reference list that is there.
+
+    The floors of each list stand below its row. Returns the table and what is missing, as sentences.
+    """
+    rows, missing = {}, []
+    for choice, year in (("corrected", "2024 corrected list"), ("2020", "2020 list")):
+        try:
+            video_set = data.load(data_name, split, eval_audio=choice, **options)
+        except InputError as error:
+            missing.append(f"{year}: {error}")
+            continue
+        rows[f"{run.data['name']}, {year}"] = evaluate(run, video_set)
+        rows |= {f"{name}, {year}": scores for name, scores in floors(video_set).items()}
+    if not rows:
+        raise InputError(f"{data_name} cannot be evaluated with either audio list: {missing[0]}")
+    paper = paper_table("table_2_AVVP")
+    columns = [column.split(".") for column in paper["columns"]]
+    printed = {level: {} for level in metrics.LEVELS}
+    for (level, score), value in zip(columns, paper["rows"]["CMPAE"], strict=True):
+        printed[level][score] = value
+    return score_table({"CMPAE, as printed in the paper's Table 2": printed, **rows}), missing
 
 
 def versions() -> dict[str, str]:

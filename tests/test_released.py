@@ -1,14 +1,22 @@
 """Parity with outputs recorded from the public code of CMPAE, JoMoLD and HAN (golden/)."""
 
+import json
+import random
+import shutil
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from recipe import SEED, golden, inputs, parameters, without_dropout
+from safetensors.torch import save_file
 
-from cmpae_toolkit import labels, losses, released
+from cmpae_toolkit import cli, labels, losses, released
 from cmpae_toolkit.config import presets
+from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.train import training_step
+from cmpae_toolkit.train import evaluate, training_step
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +125,107 @@ def test_other_category_counts_load():
     model = released.load_state_dict(state, "jomold")
     assert len(model.spec.categories) == 7
     assert model.config == presets["jomold"]
+
+
+def authors_file(path, state, **more):
+    """A file as the released code saves it: model, optimiser, scheduler, and the random states of Python, NumPy and torch."""
+    numpy_state = np.random.RandomState(0).get_state()
+    content = {
+        "model": {name: torch.from_numpy(value) for name, value in state.items()}, "optimizer": {"state": {}, "param_groups": []},
+        "scheduler": {"step_size": 6, "last_epoch": 3}, "py_rng_state": random.Random(0).getstate(), "np_rng_state": numpy_state,
+        "torch_rng_state": torch.get_rng_state(), "epoch": 3, **more,
+    }
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["pt", "legacy pt", "safetensors"])
+def test_checkpoint_files_give_the_recorded_outputs(kind, tmp_path, recording):
+    state = parameters("released")
+    if kind == "safetensors":
+        path = tmp_path / "model.safetensors"
+        save_file({name: torch.from_numpy(value) for name, value in state.items()}, path)
+    else:
+        path = authors_file(tmp_path / "model.pt", {f"module.{n}": v for n, v in state.items()} if "legacy" in kind else state)
+    run = released.load_checkpoint(path)
+    for cross in (True, False):
+        with torch.no_grad():
+            assert_outputs(run.model(inputs(SEED, 3), cross_attention=cross), recording, "cross/" if cross else "self/", 1e-5)
+    assert run.config == presets["released"]
+    assert run.thresholds.to_dict()["video"]["visual"]["Speech"] == 0.7
+    assert (run.thresholds.video[0] == 0.45).all() and (run.thresholds.snippet == 0.25).all()
+
+
+def test_old_numpy_names_load(tmp_path):
+    """Files of 2023 name numpy.core, which NumPy 2 calls numpy._core."""
+    path = authors_file(tmp_path / "model.pt", parameters("released"))
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(tmp_path / "old.pt", "w") as target:
+        for item in source.infolist():
+            target.writestr(item, source.read(item).replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    with zipfile.ZipFile(tmp_path / "old.pt") as old:
+        assert b"numpy.core.multiarray" in old.read("model/data.pkl")
+    assert released.load_checkpoint(tmp_path / "old.pt").best_epoch == 0
+
+
+class Bomb:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def test_no_pickle_is_executed(tmp_path):
+    marker = tmp_path / "marker"
+    path = authors_file(tmp_path / "model.pt", parameters("jomold"), extra=Bomb(marker))
+    with pytest.raises(InputError, match="never run"):
+        released.load_checkpoint(path, "jomold")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:5000]), "damaged"),
+        (lambda p: p.write_bytes(b""), "damaged"),
+        (lambda p: p.write_text("not a checkpoint"), "damaged"),
+        (lambda p: p.unlink(), "is missing"),
+        (lambda p: torch.save([1, 2], p), "no parameters by name"),
+        (lambda p: torch.save({"model": {"a": 3}}, p), "no parameters under 'model'"),
+    ],
+)
+def test_broken_checkpoint_files_are_named(spoil, message, tmp_path):
+    path = authors_file(tmp_path / "model.pt", {"fc_prob.weight": np.zeros((2, 2), np.float32)})
+    spoil(path)
+    with pytest.raises(InputError, match=message):
+        released.load_checkpoint(path)
+
+
+def fake_llp(folder, shared_lists, videos=4):
+    """A few test videos of LLP in the published layout, with random features of the published shapes."""
+    rows = (shared_lists / "AVVP_test_pd.csv").read_text().splitlines()[: videos + 1]
+    folder.mkdir()
+    (folder / "AVVP_test_pd.csv").write_text("\n".join(rows) + "\n")
+    for name in ("AVVP_val_pd.csv", "AVVP_eval_audio.csv", "AVVP_eval_audio_2020.csv", "AVVP_eval_visual.csv"):
+        shutil.copy(shared_lists / name, folder)
+    rng = np.random.default_rng(0)
+    for stream, shape in (("vggish", (10, 128)), ("res152", (80, 2048)), ("r2plus1d_18", (10, 512))):
+        (folder / "feats" / stream).mkdir(parents=True)
+        for row in rows[1:]:
+            np.save(folder / "feats" / stream / f"{row[:11]}.npy", rng.random(shape, np.float32))
+    return folder
+
+
+def test_evaluate_released_prints_both_lists_beside_table_2(tmp_path, shared, capsys):
+    folder = fake_llp(tmp_path / "llp", shared / "data" / "llp")
+    checkpoint = authors_file(tmp_path / "model.pt", parameters("released"))
+    assert cli.main(["evaluate", "--released", str(checkpoint), "--data", str(folder), "--json", str(tmp_path / "t.json")]) == 0
+    text = capsys.readouterr().out
+    for expected in ("the authors' model.pt, 2024 corrected list", "the authors' model.pt, 2020 list", "64.2", "55.7", "predict nothing"):
+        assert expected in text
+    table = json.loads((tmp_path / "t.json").read_text())
+    expected = evaluate(released.load_checkpoint(checkpoint), load(folder, "test"))["segment"]["audio"]
+    assert table["the authors' model.pt, 2024 corrected list"]["segment/audio"] == pytest.approx(expected)
+    (folder / "AVVP_eval_audio_2020.csv").unlink()
+    assert cli.main(["evaluate", "--released", str(checkpoint), "--data", str(folder)]) == 0
+    assert "Not evaluated with the 2020 list" in capsys.readouterr().out
