@@ -1,9 +1,9 @@
 """Parameters under the names of the authors' released code: CMPAE, and the public JoMoLD and HAN code with the same parts."""
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # to name its error; nothing is unpickled here
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ def _weights_only(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_numpy_state_types()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as weights only ({reason}): it is damaged, or holds code, which is never run.") from None
     if not isinstance(content, Mapping):

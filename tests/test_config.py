@@ -4,7 +4,18 @@ import json
 
 import pytest
 
-from cmpae_toolkit.config import PRESET_CHANGES, SIMULATED_CHANGES, TABLE_5, TABLE_6, Config, DataSpec, StreamSpec, config_for, presets
+from cmpae_toolkit.config import (
+    DIFFERENCES,
+    PRESET_CHANGES,
+    SIMULATED_CHANGES,
+    TABLE_5,
+    TABLE_6,
+    Config,
+    DataSpec,
+    StreamSpec,
+    config_for,
+    presets,
+)
 from cmpae_toolkit.errors import InputError
 
 
@@ -17,6 +28,12 @@ def test_paper_is_the_default():
 def test_presets_state_only_what_differs():
     for name, changes in PRESET_CHANGES.items():
         assert presets[name].difference(Config()).items() <= changes.items(), name
+
+
+def test_differences_add_up_to_the_released_code():
+    together = {field: value for changes in DIFFERENCES.values() for field, value in changes.items()}
+    assert Config(**together, epochs=20) == presets["released"]
+    assert sum(map(len, DIFFERENCES.values())) == len(together)  # no field in two of them
 
 
 def test_baselines():

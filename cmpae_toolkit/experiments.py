@@ -1,0 +1,148 @@
+"""Grids of independent runs: variants x seeds x data sets on joblib, one JSON a run, resumable; and their summary as a table.
+
+A run's JSON holds its config, seed, scores, per-video type scores, thresholds, history, seconds, device, versions and data
+checksum. Finished runs are never repeated; a failed one is recorded with its error and tried again by the next call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from scipy.stats import t as student_t
+from tqdm.auto import tqdm
+
+from . import data, metrics
+from .config import Config
+from .decode import decode
+from .errors import InputError
+from .report import versions
+from .runs import flat, read_json, write_json
+from .train import choose_device, estimate_noise_ratios, fit, predict, score
+
+KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a named variant of a config with its seed, on one data set (a name or a folder)."""
+
+    variant: str
+    config: Config
+    data: str
+
+    @property
+    def file(self) -> str:
+        """Readable, and unique to the config: <data>/<variant>-seed<n>-<hash>.json."""
+        digest = hashlib.sha256(repr(self.config).encode()).hexdigest()[:8]
+        plain = "".join(c if c.isalnum() else "_" for c in self.variant)
+        return f"{Path(self.data).name}/{plain}-seed{self.config.seed}-{digest}.json"
+
+
+def jobs(variants: Mapping[str, Mapping[str, Any]], base: Config, data_names: Iterable[str], seeds: Iterable[int]) -> list[Job]:
+    """variants x data sets x seeds; a variant is the fields that it changes in `base`."""
+    seeds = list(seeds)
+    return [
+        Job(name, base.changed(**changes, seed=seed), str(folder))
+        for folder in data_names for name, changes in variants.items() for seed in seeds
+    ]
+
+
+def run_grid(grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None) -> pd.DataFrame:
+    """Runs what is not finished yet, `workers` processes with `threads` threads each, and returns `collect(folder)`.
+
+    The noise ratios of each data set and seed are estimated first, once, so that no two runs train the same estimator.
+    """
+    folder = Path(folder)
+    todo = [job for job in grid if not _is_finished(folder / job.file)]
+    estimators = {(j.data, j.config.seed, j.config.width, j.config.estimator_epochs): j for j in todo if j.config.denoise}
+    _parallel(_estimate, estimators.values(), workers, "noise ratios", threads, device)
+    _parallel(_run, [(job, folder) for job in todo], workers, "runs", threads, device)
+    return collect(folder)
+
+
+def _parallel(call, items: Iterable[Any], workers: int, text: str, threads: int, device: str | None) -> None:
+    items = list(items)
+    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(call)(item, threads, device) for item in items)
+    for _ in tqdm(results, total=len(items), desc=text, disable=not items):
+        pass
+
+
+def _estimate(job: Job, threads: int, device: str | None) -> None:
+    torch.set_num_threads(threads)
+    train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
+    estimate_noise_ratios(job.config, train_set, val_set, device=device, progress=False)
+
+
+def _run(job_and_folder: tuple[Job, Path], threads: int, device: str | None) -> None:
+    job, folder = job_and_folder
+    torch.set_num_threads(threads)
+    try:
+        result = run(job, device)
+    except Exception as error:  # recorded, so that the rest of the grid goes on
+        result = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")}
+    write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
+
+
+def run(job: Job, device: str | None = None) -> dict[str, Any]:
+    """Trains and scores one job; the test split is loaded after everything has been chosen on val."""
+    started = time.perf_counter()
+    train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
+    trained = fit(job.config, train_set, val_set, device=device, progress=False)
+    test_set = data.load(job.data, "test")
+    rolls = decode(predict(trained.model, test_set), trained.thresholds)
+    per_video = metrics.scores_per_video(rolls, test_set.reference)
+    return {
+        "data": trained.data | {"title": test_set.title, "test_checksum": test_set.checksum()},
+        "config": job.config.to_dict(), "best_epoch": trained.best_epoch, "scores": score(job.config, rolls, test_set.reference),
+        "per_video": {level: np.round(100 * per_video[level][KEPT_PER_VIDEO], 2).tolist() for level in metrics.LEVELS},
+        "thresholds": trained.thresholds.to_dict(), "history": trained.history.round(5).to_dict("list"),
+        "seconds": round(time.perf_counter() - started, 1), "device": str(choose_device(device)), "versions": versions(),
+    }
+
+
+def _is_finished(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    try:
+        return "error" not in read_json(file)
+    except InputError:
+        return False
+
+
+def collect(folder: str | Path) -> pd.DataFrame:
+    """The finished runs of a folder, a row each: data, variant, seed, file, and the scores as columns like "segment.type"."""
+    rows = []
+    for file in sorted(Path(folder).rglob("*.json")):
+        result = read_json(file)
+        if "scores" in result:
+            rows.append({
+                "data": result["data"]["title"], "variant": result["variant"], "seed": result["seed"], "file": str(file),
+                **flat(result["scores"]),
+            })
+    return pd.DataFrame(rows)
+
+
+def summarise(table: pd.DataFrame, against: str, scores: Iterable[str] = ("segment.type", "event.type")) -> pd.DataFrame:
+    """Per data set and variant: mean, standard deviation and n of each score, and its difference to `against`, paired by seed,
+    with the half-width of its 95 % interval over seeds (Student's t)."""
+    rows = []
+    for (title, variant), runs in table.groupby(["data", "variant"], sort=False):
+        row: dict[str, Any] = {"data": title, "variant": variant, "n": len(runs)}
+        reference = table[(table["data"] == title) & (table["variant"] == against)].set_index("seed")
+        for name in scores:
+            paired = (runs.set_index("seed")[name] - reference[name]).dropna()
+            row |= {name: runs[name].mean(), f"{name} sd": runs[name].std(), f"{name} difference": paired.mean()}
+            row[f"{name} ±"] = student_t.ppf(0.975, len(paired) - 1) * paired.std() / np.sqrt(len(paired)) if len(paired) > 1 else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
