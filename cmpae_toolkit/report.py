@@ -139,10 +139,11 @@ def train_and_evaluate(
 def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
     """The training history and the evidence curves (Figure 3) of one video as PNG files."""
     from . import plots
-    from .explorer import explore
+    from .what_if import explore
 
-    history = plots.training_history(run.history, best_epoch=run.best_epoch, title=f"{video_set.name}")
-    curves = plots.figure_3(explore(run, video_set, example_video(video_set)))
+    history = plots.training_history(run.history, best_epoch=run.best_epoch)
+    history.suptitle(video_set.name)
+    curves = plots.figure_3(explore(run, video_set, example_video(video_set), log=True))
     made = []
     for name, figure in (("run_training_history", history), ("run_evidence_curves", curves)):
         path = folder / f"{name}.png"
@@ -152,12 +153,20 @@ def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
 
 
 def example_video(video_set: VideoSet) -> int:
-    """The first video with one event in both tracks and another in the audio track only, as in Figure 3; else the first."""
+    """The first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
+    inside the video; failing that without the last condition; else the first video."""
     if video_set.reference is None:
         return 0
-    audible, visible = video_set.reference.any(2).transpose(1, 0, 2)
-    found = np.flatnonzero((audible & visible).any(1) & (audible & ~visible).any(1))
-    return int(found[0]) if len(found) else 0
+    reference = video_set.reference
+    lasts = reference.all(2)  # (video, modality, category): the event fills the whole track
+    audible, visible = reference.any(2).transpose(1, 0, 2)
+    in_both, audio_only = audible & visible, audible & ~visible
+    ends = ~lasts.any(1)
+    for mask in (ends, np.ones_like(ends)):
+        found = np.flatnonzero((in_both & mask).any(1) & (audio_only & mask).any(1))
+        if len(found):
+            return int(found[0])
+    return 0
 
 
 def write_predictions(run: Run, video_set: VideoSet, folder: str | Path, *, progress: bool = True) -> list[Path]:

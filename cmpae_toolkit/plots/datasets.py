@@ -1,0 +1,118 @@
+"""Pictures of a data set from the arrays of a `VideoSet`; `ax=None` makes a new figure, and the Axes are returned."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from ..config import TRACKS
+from .theme import COLORS, HATCH, SEQUENTIAL, TRACK_NAMES, axes_or_new, legend_beside, readable, say, use_theme
+
+
+@use_theme()
+def category_frequencies(
+    categories: Sequence[str], weak_labels: np.ndarray | None = None, reference: np.ndarray | None = None, ax: Axes | None = None
+) -> Axes:
+    """In how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
+
+    `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first.
+    """
+    counts: dict[str, np.ndarray] = {}
+    if weak_labels is not None:
+        counts["weak label"] = (np.asarray(weak_labels) > 0.5).sum(0)
+    if reference is not None:
+        counts |= dict(zip(("audible", "visible"), np.asarray(reference).any(2).sum(0), strict=True))
+    ax = axes_or_new(ax, 7.2, 1.4 + 0.26 * len(categories))
+    if not counts:
+        return say(ax, "neither weak labels nor a reference to count")
+    order = np.argsort(-next(iter(counts.values())), kind="stable")
+    y, height = np.arange(len(categories)), 0.8 / len(counts)
+    styles = {"weak label": ("#BFBFBF", ""), "audible": (COLORS["audio"], ""), "visible": (COLORS["visual"], HATCH["visual"])}
+    for number, (name, count) in enumerate(counts.items()):
+        color, hatch = styles[name]
+        middle = y + (number - (len(counts) - 1) / 2) * height
+        ax.barh(middle, count[order], height, color=color, hatch=hatch, edgecolor="white", label=name)
+    ax.set_yticks(y, [readable(categories[i], 40) for i in order])
+    ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel="videos", title="How many videos hold each category")
+    legend_beside(ax)
+    return ax
+
+
+@use_theme()
+def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Of a category's snippets with an event, the shares that are only audible, only visible, and both, in percent.
+
+    `reference` (video, modality, snippet, category). Categories without any event keep an empty row.
+    """
+    audio, visual = np.moveaxis(np.asarray(reference, bool), 1, 0)
+    parts = {"audio": audio & ~visual, "audio_visual": audio & visual, "visual": visual & ~audio}
+    counts = {track: part.sum((0, 1)) for track, part in parts.items()}
+    total = np.maximum(sum(counts.values()), 1)
+    ax = axes_or_new(ax, 7.2, 1.4 + 0.26 * len(categories))
+    order = np.argsort(-counts["audio"] / total, kind="stable")
+    left = np.zeros(len(categories))
+    names = {"audio": "only audible", "audio_visual": "audi-visible", "visual": "only visible"}
+    for track, count in counts.items():
+        share = 100 * (count / total)[order]
+        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
+        ax.barh(np.arange(len(order)), share, 0.8, left, label=names[track], **style)
+        left += share
+    ax.set_yticks(range(len(order)), [readable(categories[i], 40) for i in order])
+    ax.set(xlim=(0, 100), ylim=(len(categories) - 0.4, -0.6), xlabel="share of the snippets with the event (%)")
+    ax.set_title("In which modality each category happens")
+    legend_beside(ax)
+    return ax
+
+
+@use_theme()
+def durations(reference: np.ndarray, ax: Axes | None = None) -> Axes:
+    """How long events last: the number of events of each length in seconds, for the three tracks.
+
+    `reference` (video, modality, snippet, category); an event is a maximal run of snippets, a snippet one second.
+    """
+    reference = np.asarray(reference, bool)
+    snippets = reference.shape[2]
+    rolls = [*np.moveaxis(reference, 1, 0), reference.all(1)]
+    ax = axes_or_new(ax, 7.2, 3.6)
+    for number, (track, roll) in enumerate(zip(TRACKS, rolls, strict=True)):
+        x = np.arange(1, snippets + 1) + (number - 1) * 0.27
+        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
+        ax.bar(x, run_lengths(roll), 0.27, label=TRACK_NAMES[track], **style)
+    ax.set_xticks(range(1, snippets + 1, max(1, -(-snippets // 15))))
+    ax.set(xlim=(0.4, snippets + 0.6), xlabel="duration of the event (s)", ylabel="events", title="How long events last")
+    legend_beside(ax)
+    return ax
+
+
+def run_lengths(roll: np.ndarray) -> np.ndarray:
+    """How many maximal runs have length 1, 2, ..., T: `roll` bool (video, snippet, category) -> (snippet,)."""
+    rows = np.moveaxis(roll, 1, 2).reshape(-1, roll.shape[1]).astype(np.int8)
+    edges = np.diff(np.pad(rows, ((0, 0), (1, 1))), axis=1)
+    lengths = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
+    return np.bincount(lengths, minlength=roll.shape[1] + 1)[1:]
+
+
+@use_theme()
+def cooccurrence(categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | None = None) -> Axes:
+    """In how many videos two categories are labelled together; on the diagonal, in how many one is.
+
+    `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white.
+    """
+    import seaborn  # here: it takes a second to import and no other picture needs it
+
+    present = (np.asarray(weak_labels) > 0.5).astype(int)
+    together = present.T @ present
+    size = len(categories)
+    ax = axes_or_new(ax, 3.2 + 0.3 * size, 2.6 + 0.28 * size)
+    if not together.any():
+        return say(ax, "no weak label is set")
+    names = [readable(c, 40) for c in categories]
+    norm = LogNorm(vmin=0.8, vmax=max(together.max(), 2))
+    colors = {"norm": norm, "cmap": SEQUENTIAL, "linewidths": 0.5, "linecolor": "#EEEEEE"}
+    numbers = {"annot": size <= 14, "fmt": "d", "annot_kws": {"size": 9}, "xticklabels": names, "yticklabels": names}
+    bar = {"label": "videos", "format": "%g", "shrink": 0.8}
+    seaborn.heatmap(together, mask=together == 0, square=True, ax=ax, cbar_kws=bar, **colors, **numbers)
+    ax.tick_params(axis="x", rotation=90), ax.tick_params(axis="y", rotation=0)
+    ax.set_title("Categories that share a video")
+    return ax

@@ -1,0 +1,129 @@
+"""Pictures of opinions: the triangle of belief, disbelief and vacuity, Beta densities (Eq. 4), risk over the evidence (Eq. 5).
+
+They take numbers or arrays and return the Axes; `ax=None` makes a new figure. The paper writes "uncertainty" for vacuity.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..errors import InputError
+from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, use_theme
+
+CORNERS = {"disbelief": (0.0, 0.0), "belief": (1.0, 0.0), "vacuity": (0.5, math.sqrt(3) / 2)}
+
+
+@use_theme()
+def opinion_triangle(
+    belief: Any, disbelief: Any, vacuity: Any, ax: Axes | None = None, labels: Sequence[str] | None = None, trail: bool = False,
+    *, styles: Sequence[Mapping[str, Any]] | None = None, legend: bool = True,
+) -> Axes:
+    """Opinions as points of a triangle: at a corner all mass is belief, disbelief or vacuity; opposite it, none is.
+
+    Numbers or arrays (opinion,) that sum to 1. One opinion alone is projected to its probability, belief + vacuity / 2,
+    parallel to the line from the vacuity corner to the base rate 1/2. `trail` joins the points in their order.
+    """
+    masses = np.stack([np.atleast_1d(np.asarray(x, dtype=float)) for x in (disbelief, belief, vacuity)], axis=-1)
+    if not np.allclose(masses.sum(-1), 1, atol=1e-3) or masses.min(initial=0.0) < -1e-3:
+        raise InputError("belief, disbelief and vacuity must be 0 or more and sum to 1 in every opinion.")
+    ax = axes_or_new(ax, 4.6, 4.0)
+    _triangle(ax)
+    points = masses @ np.array([CORNERS[name] for name in ("disbelief", "belief", "vacuity")])
+    if trail and len(points) > 1:
+        ax.plot(*points.T, color=QUIET, linewidth=1, zorder=2)
+        for number in (0, len(points) - 1):
+            text = ("first", "last")[number > 0]
+            ax.annotate(text, points[number], (0, 9), textcoords="offset points", ha="center", fontsize=9, zorder=5)
+    for number, point in enumerate(points):
+        style = styles[number] if styles else mean_style(0 if trail else number)
+        ax.plot(*point, label=labels[number] if labels else None, **{**style, "linestyle": "none", "zorder": 3})
+    if len(points) == 1:
+        _projection(ax, points[0], masses[0])
+    if legend and labels:
+        legend_beside(ax, bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def _triangle(ax: Axes) -> None:
+    """The border with its corners named, and thin lines of equal belief, disbelief and vacuity at quarters."""
+    corners = [np.array(CORNERS[name]) for name in CORNERS]
+    ax.plot(*np.array([*corners, corners[0]]).T, color=QUIET, linewidth=1, zorder=1)
+    for one, two, three in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        for share in (0.25, 0.5, 0.75):
+            ends = [share * corners[one] + (1 - share) * corners[end] for end in (two, three)]
+            ax.plot(*np.array(ends).T, color="#E3E3E3", linewidth=0.6, zorder=0)
+    for name, (x, y) in CORNERS.items():
+        ax.text(x, y + (0.03 if y else -0.05), name, ha="center", va="bottom" if y else "top")
+    ax.set(xlim=(-0.16, 1.16), ylim=(-0.2, 1.0), aspect="equal", title="Opinions")
+    ax.axis("off")
+
+
+def _projection(ax: Axes, point: np.ndarray, masses: np.ndarray) -> None:
+    """From one opinion down to its probability on the base, beside the line from full vacuity to the base rate."""
+    probability = masses[1] + masses[2] / 2
+    ax.plot([0.5, 0.5], [0, CORNERS["vacuity"][1]], color=QUIET, linewidth=0.8, linestyle="--", zorder=1)
+    ax.annotate("", (probability, 0), point, arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 4, "shrinkB": 0})
+    ax.plot(probability, 0, "|", color=INK, markersize=9, label="_projection")
+    ax.text(probability, -0.12, f"probability {probability:.2f}", ha="center", va="top")
+
+
+@use_theme()
+def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence[str] | None = None) -> Axes:
+    """Eq. 4: the density of Beta(alpha, beta) over the probability, its mean marked on the axis, with the vacuity named.
+
+    Numbers or arrays (opinion,), each >= 1 (evidence + 1); raises InputError otherwise.
+    """
+    alphas, betas = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, dtype=float)) for x in (alpha, beta)))
+    if min(alphas.min(), betas.min()) < 1:
+        raise InputError("alpha and beta are evidence + 1 and so must be 1 or more.")
+    ax = axes_or_new(ax)
+    for number, (a, b) in enumerate(zip(alphas, betas, strict=True)):
+        mean, spread = a / (a + b), math.sqrt(a * b / (a + b + 1)) / (a + b)
+        # points where the mass is, too: with much evidence it lies between those of an even grid
+        p = np.unique(np.clip([*np.linspace(0, 1, 201), *(mean + spread * np.linspace(-6, 6, 121))], 1e-6, 1 - 1e-6))
+        log_density = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + (a - 1) * np.log(p) + (b - 1) * np.log1p(-p)
+        style = mean_style(number) | {"marker": ""}
+        text = f"{labels[number]}: " if labels else ""
+        text += f"α = {a:.4g}, β = {b:.4g}\np = {mean:.3f}, u = {2 / (a + b):.3f}"
+        (line,) = ax.plot(p, np.exp(log_density), label=text, **style)
+        ax.fill_between(p, np.exp(log_density), color=line.get_color(), alpha=0.12, linewidth=0)
+        ax.plot(mean, 0, "^", color=line.get_color(), clip_on=False, zorder=4)
+    ax.set(xlim=(0, 1), xlabel="probability of the event", ylabel="density", title="Beta distributions (▲ mean)")
+    ax.set_ylim(bottom=0)
+    legend_beside(ax)
+    return ax
+
+
+@use_theme()
+def risk_surface(
+    presence: Sequence[float], absence: Sequence[float], risk: np.ndarray, ax: Axes | None = None, name: str = "risk"
+) -> Axes:
+    """Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
+
+    `presence` (n,), `absence` (m,): evidence >= 0; `risk` (n, m) in nats, from `losses.bayes_risk`; `name` is the title.
+    """
+    risk = np.asarray(risk, dtype=float)
+    if risk.shape != (len(presence), len(absence)):
+        raise InputError(f"risk has shape {risk.shape}, the evidences ask for {(len(presence), len(absence))}.")
+    ax = axes_or_new(ax, 5.4, 4.2)
+    filled = ax.contourf(presence, absence, risk.T, levels=12, cmap=SEQUENTIAL)
+    lines = ax.contour(presence, absence, risk.T, levels=filled.levels[1:-1:2], colors=INK, linewidths=0.7)
+    ax.clabel(lines, fontsize=9, fmt="%.3g")
+    ax.figure.colorbar(filled, ax=ax, label="risk (nats)")
+    ax.set(xlabel="evidence for presence", ylabel="evidence for absence", title=name[:1].upper() + name[1:])
+    return ax
+
+
+@use_theme()
+def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
+    """Forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
+    ax = axes_or_new(ax)
+    for number, (name, values) in enumerate(risks.items()):
+        ax.plot(evidence, values, label=name, **mean_style(number) | {"marker": ""})
+    ax.set(xlabel="evidence", ylabel="risk (nats)", title="Risk of an opinion")
+    ax.set_ylim(bottom=0)
+    legend_beside(ax)
+    return ax

@@ -1,0 +1,146 @@
+"""Colours, line styles and sizes of every picture, set inside `use_theme()` only: the caller's rcParams stay as they are.
+
+One code throughout, after the paper's Figures 1 and 3: audio is orange, visual green, audio-visual blue; presence is solid,
+absence dashed. What colour says, form says too: audio markers are filled and visual ones hollow, and each category has its
+marker. Figures are made without pyplot, so none stays open and none is shown twice.
+"""
+
+import contextlib
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+# Okabe and Ito's palette, its orange darkened to stand out on white
+COLORS = {"audio": "#D88A00", "visual": "#009E73", "audio_visual": "#0072B2"}
+MORE_COLORS = ("#0072B2", "#D88A00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A8A00")
+INK, QUIET, MARKED = "#222222", "#666666", "#EEF1F4"
+SEQUENTIAL = "Blues"
+MARKERS = "os^DvPXpd<>h"
+MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
+LINE = {"presence": "-", "absence": "--"}
+TRACK_NAMES = {"audio": "audible", "visual": "visible", "audio_visual": "audi-visible"}
+HATCH = {"audio": "", "visual": "\\\\\\", "audio_visual": "..."}
+
+THEME: dict[str, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.labelsize": 10,
+    "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9, "axes.titlelocation": "left", "axes.titlepad": 7,
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": QUIET, "xtick.color": QUIET, "ytick.color": QUIET,
+    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 1.7,
+    "lines.markersize": 5.5, "hatch.linewidth": 0.8, "grid.color": "#DDDDDD", "grid.linewidth": 0.6,
+}
+
+
+class Picture(Figure):
+    """A matplotlib Figure without pyplot that a notebook shows when it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+@contextlib.contextmanager
+def use_theme() -> Iterator[None]:
+    """The toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were."""
+    with matplotlib.style.context(["default", THEME]):
+        yield
+
+
+@use_theme()
+def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
+    """The figure as the bytes of a PNG picture."""
+    before = figure.dpi
+    buffer = io.BytesIO()
+    try:
+        figure.dpi = dots_per_inch or before
+        # light compression: drawing a picture anew while a slider moves must not wait for it
+        FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 1})
+    finally:
+        figure.dpi = before
+    return buffer.getvalue()
+
+
+def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
+    """`ax`, or the axes of a new figure of that size in inches."""
+    return Picture(figsize=(width, height), layout="constrained").add_subplot() if ax is None else ax
+
+
+def readable(name: str, width: int = 20) -> str:
+    """A category's name without underscores, in lines of at most about `width` characters."""
+    return "\n".join(textwrap.wrap(name.replace("_", " "), width, break_long_words=False)) or name
+
+
+def shade(color: str, number: int) -> tuple[float, float, float]:
+    """The colour itself, darker, lighter: neighbouring categories of one modality differ in it."""
+    toward, share = ((0, 0.0), (0, 0.45), (1, 0.35))[number % 3]
+    return tuple(float(v) for v in (1 - share) * np.array(to_rgb(color)) + share * toward)
+
+
+def series_style(modality: str, number: int, kind: str = "presence") -> dict[str, Any]:
+    """Line style of one series: the modality's colour and marker filling, category `number`'s marker and shade, `kind`'s line."""
+    color = shade(COLORS[modality], number)
+    face = color if modality == "audio" else "white"
+    marker = MARKERS[number % len(MARKERS)]
+    return {"color": color, "linestyle": LINE[kind], "marker": marker, "markerfacecolor": face, "markeredgewidth": 1.2}
+
+
+def mean_style(number: int) -> dict[str, Any]:
+    """Line style of the `number`-th of several curves that are of no modality."""
+    marker = MARKERS[number % len(MARKERS)]
+    return {"color": MORE_COLORS[number % len(MORE_COLORS)], "linestyle": ("-", "--", ":", "-.")[number % 4], "marker": marker}
+
+
+def say(ax: Axes, text: str, width: int = 44) -> Axes:
+    """A sentence in the middle of axes that have nothing to draw, in lines of at most `width` characters."""
+    ax.text(0.5, 0.5, textwrap.fill(text, width), transform=ax.transAxes, ha="center", va="center", color=QUIET)
+    ax.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    return ax
+
+
+def time_axis(ax: Axes, snippets: int, snippet: int | None = None) -> None:
+    """Seconds from 0 to the end of the video; the chosen snippet is shaded."""
+    step = max(1, -(-snippets // 6))  # ticks cost more time to draw than all else
+    ax.set_xlim(0, snippets)
+    ax.set_xticks(range(0, snippets + 1, step))
+    ax.set_xlabel("time (s)")
+    if snippet is not None:
+        ax.axvspan(snippet, snippet + 1, color=MARKED, zorder=0, linewidth=0)
+
+
+def legend_beside(ax: Axes, handles: Sequence[Any] | None = None, **options: Any) -> None:
+    """The legend to the right of the axes, where it covers nothing."""
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    if handles:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+        ax.legend(handles=handles, **place | {"handlelength": 2.6} | options)
+
+
+def key_height(chosen: Sequence[str], most: int = MOST_IN_KEY) -> float:
+    """Inches that the legend of `series_key` takes at most."""
+    lines = sum(readable(c, KEY_WIDTH).count("\n") + 1 for c in chosen[:most])
+    return 0.2 * (lines + (len(chosen) > most) + len(COLORS) + len(LINE))
+
+
+def series_key(
+    chosen: Sequence[str], modalities: Sequence[str], kinds: Sequence[str] = tuple(LINE), most: int = MOST_IN_KEY
+) -> list[Line2D]:
+    """Legend entries that explain the code instead of naming every series: one a category, modality and kind of line."""
+    def entry(label: str, **style: Any) -> Line2D:
+        return Line2D([], [], label=label, **{"color": QUIET, "linestyle": "none"} | style)
+
+    entries = [entry(readable(c, KEY_WIDTH), marker=series_style("audio", k)["marker"]) for k, c in enumerate(chosen[:most])]
+    if len(chosen) > most:
+        entries.append(entry(f"… and {len(chosen) - most} more"))
+    for m in modalities:
+        style = series_style(m, 0)
+        entries.append(entry(m, marker="o", color=style["color"], markerfacecolor=style["markerfacecolor"]))
+    return entries + [entry(kind, linestyle=LINE[kind]) for kind in kinds]

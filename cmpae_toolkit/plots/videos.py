@@ -1,0 +1,226 @@
+"""Pictures of one video, after the paper's Figures 1 and 3.
+
+Arrays of one video have the axes (modality, snippet, category), modality order audio, visual; `categories` names the last
+axis and `chosen` those to draw. A snippet is one second: bars span it, points of curves stand in its middle.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import SymmetricalLogLocator
+
+from ..config import MODALITIES, TRACKS
+from ..errors import InputError
+from .theme import (
+    COLORS,
+    INK,
+    LINE,
+    QUIET,
+    SEQUENTIAL,
+    TRACK_NAMES,
+    axes_or_new,
+    key_height,
+    legend_beside,
+    readable,
+    say,
+    series_key,
+    series_style,
+    time_axis,
+    use_theme,
+)
+
+NO_CHOICE = "no category is chosen"
+NO_EVIDENCE = "this head gives a probability only: it collects no presence and absence evidence"
+FULL_NAMES = 8  # up to so many series are each named in the legend; more are explained by a key
+
+
+@use_theme()
+def tracks(
+    reference: np.ndarray | None, categories: Sequence[str], estimate: np.ndarray | None = None, ax: Axes | None = None,
+    *, show: Sequence[str] = TRACKS, keep: Sequence[str] = (), snippet: int | None = None, legend: bool = True,
+) -> Axes:
+    """Figure 1: the events of one video as bars over time, a row for each category and track in which it occurs.
+
+    `reference`, `estimate`: bool (modality, snippet, category) or None where unknown. Reference bars are filled; the
+    estimate's are hatched outlines below them. `show`: the tracks; `keep`: categories that have their rows in any case.
+    """
+    given = {"reference": reference, "estimate": estimate}
+    rolls = {name: _with_audio_visual(roll) for name, roll in given.items() if roll is not None}
+    if not rolls:
+        raise InputError("there is neither a reference nor an estimate to draw: give one roll (modality, snippet, category).")
+    occurs = np.any([roll.any(1) for roll in rolls.values()], axis=0)
+    shown = [(t, track) for t, track in enumerate(TRACKS) if track in show]
+    rows = [(c, t) for c, name in enumerate(categories) for t, _ in shown if occurs[t, c] or name in keep]
+    ax = axes_or_new(ax, 7.2, 1.2 + 0.42 * max(len(rows), 2))
+    ax.set_title("Events: " + " above, ".join(rolls) + (" below" if len(rolls) > 1 else ""))
+    snippets = next(iter(rolls.values())).shape[1]
+    if not rows:
+        return say(ax, "no event in " + " or ".join(rolls))
+    time_axis(ax, snippets, snippet)
+    for y, (c, t) in enumerate(rows):
+        for kind, roll in rolls.items():
+            _event_bars(ax, roll[t, :, c], y, TRACKS[t], kind, alone=len(rolls) == 1)
+        if y and c != rows[y - 1][0]:
+            ax.axhline(y - 0.5, color=QUIET, linewidth=0.5)
+    names = [readable(categories[c]) + (f", {TRACK_NAMES[TRACKS[t]]}" if len(show) > 1 else "") for c, t in rows]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    if legend:
+        legend_beside(ax, track_key(show, tuple(rolls)))
+    return ax
+
+
+def _event_bars(ax: Axes, active: np.ndarray, y: int, track: str, kind: str, alone: bool) -> None:
+    """One row's events: a bar from each run's first snippet to the end of its last."""
+    edges = np.diff(np.concatenate([[0], active.astype(int), [0]]))
+    onsets, offsets = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    low, height = (y - 0.3, 0.6) if alone else (y - 0.38, 0.36) if kind == "reference" else (y + 0.04, 0.34)
+    bars = ax.broken_barh(list(zip(onsets, offsets - onsets, strict=True)), (low, height), **_bar_style(track, kind))
+    bars.set_label(f"{kind} {track}")
+
+
+def _bar_style(track: str, kind: str) -> dict[str, Any]:
+    color = COLORS[track]
+    if kind == "reference":
+        return {"facecolor": color, "edgecolor": color, "linewidth": 1}
+    return {"facecolor": "white", "edgecolor": color, "hatch": "////", "linewidth": 1.2}
+
+
+def track_key(show: Sequence[str], kinds: Sequence[str]) -> list[Patch]:
+    """Legend entries of `tracks`: what the colours and what the fillings mean."""
+    gray = {"reference": {"facecolor": QUIET, "edgecolor": QUIET}, "estimate": {"edgecolor": QUIET}}
+    fillings = [Patch(label=kind, **_bar_style(show[0], kind) | gray[kind]) for kind in kinds]
+    return [Patch(label=TRACK_NAMES[t], **_bar_style(t, "reference")) for t in show] + fillings
+
+
+@use_theme()
+def evidence_curves(
+    presence: np.ndarray | None, absence: np.ndarray | None, categories: Sequence[str], chosen: Sequence[str],
+    ax: Axes | None = None, log: bool = False, modalities: Sequence[str] = MODALITIES, *,
+    snippet: int | None = None, legend: bool = True,
+) -> Axes:
+    """Figure 3: presence (PE, solid) and absence evidence (AE, dashed) of the chosen categories over the snippets.
+
+    `presence`, `absence` (modality, snippet, category), >= 0, or None for heads without evidence. A point stands in the
+    middle of its second. `log`: a logarithmic axis above evidence 1, linear below it, so that 0 has a place.
+    """
+    ax = axes_or_new(ax, 7.2, _height(chosen))
+    ax.set_title(f"Evidence for presence and absence, {_and(modalities)}")
+    if presence is None or absence is None:
+        return say(ax, NO_EVIDENCE)
+    if not len(chosen):
+        return say(ax, NO_CHOICE)
+    time_axis(ax, presence.shape[1], snippet)
+    time = np.arange(presence.shape[1]) + 0.5
+    for m, k, c in _series(categories, chosen, modalities):
+        for kind, evidence in (("presence", presence), ("absence", absence)):
+            label = f"{m[0].upper()}-{kind[0].upper()}E-{readable(chosen[k], 99)}"
+            ax.plot(time, evidence[MODALITIES.index(m), :, c], label=label, **series_style(m, k, kind))
+    if log:
+        ax.set_yscale("symlog", linthresh=1.0)
+        ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1.0, subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_ylabel("evidence")
+    ax.set_ylim(bottom=0)
+    if legend:
+        many = len(chosen) * len(modalities) * len(LINE) > FULL_NAMES
+        legend_beside(ax, series_key(chosen, modalities) if many else None)
+    return ax
+
+
+@use_theme()
+def probability_with_vacuity(
+    probability: np.ndarray, vacuity: np.ndarray | None, categories: Sequence[str], chosen: Sequence[str], ax: Axes | None = None,
+    threshold: float | np.ndarray | None = None, modalities: Sequence[str] = MODALITIES, *,
+    snippet: int | None = None, legend: bool = True,
+) -> Axes:
+    """The probability over the snippets in a band from belief to belief + vacuity, which is p - u/2 to p + u/2.
+
+    `probability`, `vacuity` (modality, snippet, category) in 0..1, vacuity None for point estimates. `threshold`: one
+    number, or an array (modality, category); a dotted line for each value that the chosen categories have.
+    """
+    ax = axes_or_new(ax, 7.2, _height(chosen))
+    ax.set_title(f"Probability{' (no vacuity: point estimates)' if vacuity is None else ' ± vacuity / 2'}, {_and(modalities)}")
+    if not len(chosen):
+        return say(ax, NO_CHOICE)
+    time_axis(ax, probability.shape[1], snippet)
+    time = np.arange(probability.shape[1]) + 0.5
+    alpha = 0.2 / max(1, len(chosen) / 4)  # bands of many categories lie over one another
+    for m, k, c in _series(categories, chosen, modalities):
+        at, style = (MODALITIES.index(m), slice(None), c), series_style(m, k)
+        ax.plot(time, probability[at], label=f"{m}, {readable(chosen[k], 99)}", **style)
+        if vacuity is not None:
+            low, high = np.clip([probability[at] - vacuity[at] / 2, probability[at] + vacuity[at] / 2], 0, 1)
+            ax.fill_between(time, low, high, color=style["color"], alpha=alpha, linewidth=0)
+    lines = _threshold_lines(ax, threshold, categories, chosen, modalities)
+    ax.set(ylabel="probability", ylim=(-0.02, 1.02))
+    if legend:
+        many = len(chosen) * len(modalities) > FULL_NAMES
+        legend_beside(ax, series_key(chosen, modalities, ()) + lines[:1] if many else None)
+    return ax
+
+
+def _threshold_lines(
+    ax: Axes, threshold: Any, categories: Sequence[str], chosen: Sequence[str], modalities: Sequence[str]
+) -> list[Line2D]:
+    """A dotted line for each value that the thresholds of the drawn series take."""
+    if threshold is None:
+        return []
+    table = np.broadcast_to(threshold, (len(MODALITIES), len(categories)))
+    values = sorted({float(table[MODALITIES.index(m), c]) for m, _, c in _series(categories, chosen, modalities)})
+    label = f"thresholds {values[0]:.2f} to {values[-1]:.2f}" if len(values) > 1 else f"threshold {values[0]:.2f}"
+    return [ax.axhline(v, color=INK, linewidth=1, linestyle=":", label="_" if k else label) for k, v in enumerate(values)]
+
+
+@use_theme()
+def attention_map(
+    attention: np.ndarray, categories: Sequence[str], chosen: Sequence[str], ax: Axes | None = None,
+    modalities: Sequence[str] = MODALITIES, *, snippet: int | None = None, top: float | None = None, colorbar: bool = True,
+) -> Axes:
+    """The temporal attention A_t that weighs the snippets' evidence: a row for each modality and chosen category.
+
+    `attention` (modality, snippet, category), sums to 1 over the snippets. `top`: the darkest value, by default the largest.
+    """
+    rows = [(m, k, c) for m, k, c in _series(categories, chosen, modalities)]
+    ax = axes_or_new(ax, 7.2, 1.5 + 0.3 * max(len(rows), 2))
+    ax.set_title(f"Attention over the snippets, {_and(modalities)}")
+    if not rows:
+        return say(ax, NO_CHOICE)
+    values = np.array([attention[MODALITIES.index(m), :, c] for m, _, c in rows])
+    snippets = values.shape[1]
+    place = {"extent": (0, snippets, len(rows), 0), "aspect": "auto", "interpolation": "nearest"}
+    image = ax.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=top or values.max(), **place)
+    time_axis(ax, snippets)
+    if snippet is not None:
+        ax.add_patch(Rectangle((snippet, 0), 1, len(rows), fill=False, edgecolor=INK, linewidth=1.4, clip_on=False))
+    names = [f"{m}, {readable(chosen[k], 99)}" if len(modalities) > 1 else readable(chosen[k]) for m, k, _ in rows]
+    ax.set_yticks(np.arange(len(rows)) + 0.5, names)
+    if colorbar:
+        ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.025, 1)), label="attention")
+    return ax
+
+
+def _height(chosen: Sequence[str]) -> float:
+    """Inches that curves need so that the legend beside them fits."""
+    return max(3.6, 1.0 + key_height(chosen))
+
+
+def _series(categories: Sequence[str], chosen: Sequence[str], modalities: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(modality, number among the chosen, index among all) of each series. Raises InputError on an unknown category."""
+    unknown = [c for c in chosen if c not in categories]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is not a category of this data: use any of {', '.join(categories)}.")
+    return [(m, k, list(categories).index(c)) for m in modalities for k, c in enumerate(chosen)]
+
+
+def _with_audio_visual(roll: np.ndarray) -> np.ndarray:
+    roll = np.asarray(roll, bool)
+    return np.concatenate([roll, roll.all(0, keepdims=True)])
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(names)

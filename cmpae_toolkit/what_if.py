@@ -1,0 +1,216 @@
+"""Looking into a model video by video: what Figure 3 shows of one video, what if its features were others, and which video first.
+
+`explore` is pure: a run, a data set, the number of a video and what to change of it -> `plots.ExplorerState`, which
+`plots.figure_3` draws. The widgets of `explorer` only collect the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from . import decode, metrics
+from .config import MODALITIES
+from .data.videoset import VideoSet
+from .decode import Thresholds
+from .errors import InputError
+from .model import CMPAE, Evidence
+from .opinion import Opinion
+from .plots import ExplorerState
+from .plots.theme import readable
+from .runs import Run
+from .train import predict
+
+ORDERS = ("as listed", "most vacuous", "wrong and confident", "audio only", "visual only")
+MOST_CHOSEN = 6  # categories that a video starts with
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Changes to one video's features, in this order: `swap_visual_with` puts another video's visual features and reference
+    (by its number) in place of its own, `scale` multiplies (audio, visual), `mute` names modalities whose features become 0."""
+
+    mute: tuple[str, ...] = ()
+    swap_visual_with: int | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def apply(self, video_set: VideoSet, index: int) -> VideoSet:
+        """The one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
+        unknown = set(self.mute) - set(MODALITIES)
+        if unknown:
+            raise InputError(f"cannot mute {sorted(unknown)}: use any of {MODALITIES}.")
+        one = video_set.subset([index])
+        other = one if self.swap_visual_with is None else video_set.subset([self.swap_visual_with])
+        features, reference = {}, one.reference
+        for name, modality in one.modalities.items():
+            x = (other if modality == "visual" else one).features[name]
+            factor = 0.0 if modality in self.mute else self.scale[MODALITIES.index(modality)]
+            features[name] = np.asarray(x, dtype=np.float32) * np.float32(factor)
+        if reference is not None and other.reference is not None:
+            reference = np.stack([reference[:, 0], other.reference[:, 1]], axis=1)
+        return replace(one, features=features, reference=reference)
+
+    def __str__(self) -> str:
+        parts = [f"{m} muted" for m in self.mute]
+        parts += [f"{m} × {s:g}" for m, s in zip(MODALITIES, self.scale, strict=True) if s != 1 and m not in self.mute]
+        if self.swap_visual_with is not None:
+            parts.append(f"visual track of video {self.swap_visual_with}")
+        return ", ".join(parts)
+
+
+AS_IT_IS = WhatIf()
+
+
+def explore(
+    run_or_model: Run | CMPAE, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
+    snippet: int = 0, log: bool = False, video_threshold: float | None = None, snippet_threshold: float | None = None,
+    cross_attention: bool | None = None, evidence: Evidence | None = None,
+) -> ExplorerState:
+    """What the model says of video `index`, ready for `plots.figure_3`.
+
+    `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the run's for
+    every category. `evidence`: the whole set's, from `predict`, to save computing it; it is used only where nothing is
+    changed. `cross_attention`: as in `predict`. Raises InputError where there is no such video.
+    """
+    if not 0 <= index < len(video_set):
+        raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
+    model = run_or_model if isinstance(run_or_model, CMPAE) else run_or_model.model
+    video = what_if.apply(video_set, index)
+    if evidence is not None and what_if == AS_IT_IS and cross_attention is None:
+        judged = evidence[index : index + 1]
+    else:
+        judged = predict(model, video, cross_attention=cross_attention)
+    thresholds = with_values(thresholds_of(run_or_model), video_threshold, snippet_threshold)
+    estimate = decode.decode(judged, thresholds)
+    if chosen is None:
+        chosen = default_choice(video, estimate[0])
+    reference = None if video.reference is None else np.asarray(video.reference, bool)
+    return ExplorerState(
+        title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories), chosen=tuple(chosen),
+        reference=None if reference is None else reference[0], estimate=estimate[0], snippet=min(snippet, estimate.shape[2] - 1),
+        log=log, video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet,
+        scores=None if reference is None else metrics.f_scores(estimate, reference), **arrays(judged, thresholds),
+    )
+
+
+def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | None]:
+    """One video's evidence as the arrays of an `ExplorerState`; None for what its heads do not give."""
+    def plain(x: Tensor | None) -> np.ndarray | None:
+        return None if x is None else x[0].detach().cpu().numpy()
+
+    snippet = judged.snippet
+    # Exp evidence may be beyond float32
+    opinion = snippet.apply(lambda x: x.double()) if isinstance(snippet, Opinion) else None
+    gate = judged.video.probability
+    if thresholds.gate == "joint":
+        gate = judged.joint.probability[:, None].expand_as(gate)
+    return {
+        "probability": plain(snippet.probability), "vacuity": plain(snippet.vacuity),
+        "presence": None if opinion is None else plain(opinion.presence),
+        "absence": None if opinion is None else plain(opinion.absence),
+        "attention": plain(judged.attention), "video_probability": plain(gate),
+    }
+
+
+def thresholds_of(run_or_model: Run | CMPAE) -> Thresholds:
+    """A run's thresholds; of a bare model, those of its config."""
+    if isinstance(run_or_model, CMPAE):
+        return Thresholds.of(run_or_model.config, run_or_model.spec.categories)
+    return run_or_model.thresholds
+
+
+def with_values(thresholds: Thresholds, video: float | None, snippet: float | None) -> Thresholds:
+    """The thresholds with one value for every category where one is given."""
+    values = {"video": video, "snippet": snippet}
+    return replace(thresholds, **{k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None})
+
+
+def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
+    """The weakly labelled and the estimated categories of a set of one video, in the data's order.
+
+    Of the estimated ones no more than make `MOST_CHOSEN` in all, those with the most snippets: an untrained model finds
+    every category everywhere.
+    """
+    size = estimate.sum((0, 1)).astype(float)
+    if video.weak_labels is not None:
+        size[video.weak_labels[0] > 0.5] = np.inf
+    room = max(MOST_CHOSEN, int(np.isinf(size).sum()))
+    first = set(np.argsort(-size, kind="stable")[:room].tolist())
+    return tuple(c for i, c in enumerate(video.categories) if i in first and size[i] > 0)
+
+
+def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: bool | None) -> str:
+    """The data (which says where it is simulated), the video, its weak labels and every change."""
+    changed = [str(what_if)] if what_if != AS_IT_IS else []
+    changed += ["without cross-attention"] if cross_attention is False else []
+    text = f"{video_set.title}: {name(video_set, index)}"
+    return text + (f"; what if: {', '.join(changed)}" if changed else "")
+
+
+def name(video_set: VideoSet, index: int) -> str:
+    """A video's id with its weak labels."""
+    if video_set.weak_labels is None:
+        return video_set.ids[index]
+    labels = [readable(c, 99) for c, y in zip(video_set.categories, video_set.weak_labels[index], strict=True) if y > 0.5]
+    return f"{video_set.ids[index]} ({', '.join(labels) or 'no label'})"
+
+
+def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str) -> np.ndarray:
+    """How far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
+
+    "most vacuous": mean video-level vacuity of the weakly labelled categories (of all, where there is none). "wrong and
+    confident": the surprise, the sum of |2p - 1| = |belief - disbelief| over wrongly decided snippets of both modalities.
+    "audio only", "visual only": the snippets in which an event of the reference is only audible, only visible.
+    """
+    if by == "as listed":
+        return np.zeros(len(video_set))
+    if by not in available_orders(evidence, video_set):
+        raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(available_orders(evidence, video_set))}.")
+    if by == "most vacuous":
+        return _labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
+    reference = np.asarray(video_set.reference, bool)
+    if by == "wrong and confident":
+        wrong = decode.decode(evidence, thresholds) != reference
+        return (wrong * np.abs(2 * evidence.snippet.probability.numpy() - 1)).sum((1, 2, 3))
+    m = MODALITIES.index(by.removesuffix(" only"))
+    return (reference[:, m] & ~reference[:, 1 - m]).sum((1, 2)).astype(float)
+
+
+def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
+    """The numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
+    rank = ranks(evidence, video_set, thresholds, by)
+    text = search.strip().lower().replace("_", " ")
+    found = [i for i in np.argsort(-rank, kind="stable") if text in name(video_set, i).lower().replace("_", " ")]
+    return [int(i) for i in found]
+
+
+def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:
+    """The orders for which the heads give a vacuity or the data a reference."""
+    lacking = set() if evidence.video.vacuity is not None else {"most vacuous"}
+    lacking |= set() if video_set.reference is not None else set(ORDERS[2:])
+    return tuple(o for o in ORDERS if o not in lacking)
+
+
+def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+    mean = vacuity.mean(1)
+    weight = np.ones_like(mean) if weak_labels is None else (weak_labels > 0.5).astype(float)
+    weight[weight.sum(1) == 0] = 1
+    return (mean * weight).sum(1) / weight.sum(1)
+
+
+def describe(state: ExplorerState) -> str:
+    """The picture of a state in words, for readers who do not see it: the events of each track."""
+    def events(roll: np.ndarray) -> str:
+        parts = []
+        for m, modality in enumerate(MODALITIES):
+            for c, category in enumerate(state.categories):
+                edges = np.diff(np.concatenate([[0], roll[m, :, c].astype(int), [0]]))
+                spans = zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
+                parts += [f"{modality} {readable(category, 99)} {start} to {end} s" for start, end in spans]
+        return ", ".join(parts) or "no event"
+
+    reference = "" if state.reference is None else f" Reference: {events(state.reference)}."
+    return f"{state.title}.{reference} Estimate: {events(state.estimate)}."

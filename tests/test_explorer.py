@@ -1,0 +1,228 @@
+"""The explorer: its state against the model's output, what-ifs, orders worked by hand, and the widgets without a browser."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cmpae_toolkit import decode, metrics
+from cmpae_toolkit.config import presets
+from cmpae_toolkit.data.videoset import VideoSet
+from cmpae_toolkit.decode import Thresholds
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.explorer import Explorer, draw
+from cmpae_toolkit.model import CMPAE, Evidence
+from cmpae_toolkit.opinion import PointEstimate
+from cmpae_toolkit.runs import Run
+from cmpae_toolkit.train import predict
+from cmpae_toolkit.what_if import WhatIf, available_orders, describe, explore, name, order, ranks
+
+CATEGORIES = ("Speech", "Cat", "Baby_cry_infant_cry")
+SNIPPETS, VIDEOS = 5, 6
+
+
+@pytest.fixture(scope="module")
+def videos():
+    rng = np.random.default_rng(0)
+    reference = rng.random((VIDEOS, 2, SNIPPETS, len(CATEGORIES))) < 0.3
+    return VideoSet(
+        "hand-made", "test", CATEGORIES, tuple(f"video_{i}" for i in range(VIDEOS)),
+        {
+            "audio": rng.standard_normal((VIDEOS, SNIPPETS, 6)).astype(np.float16),
+            "frames": rng.standard_normal((VIDEOS, SNIPPETS * 2, 7)).astype(np.float16),
+            "clip": rng.standard_normal((VIDEOS, SNIPPETS, 5)).astype(np.float16),
+        },
+        {"audio": "audio", "frames": "visual", "clip": "visual"},
+        weak_labels=reference.any((1, 2)).astype(np.float32), reference=reference, simulated=True,
+    )
+
+
+def make_run(videos, preset):
+    torch.manual_seed(0)
+    config = presets[preset].changed(width=16)
+    model = CMPAE(config, videos.spec).eval()
+    return Run(model, pd.DataFrame(), Thresholds.of(config, CATEGORIES), 1, {"name": "hand-made", "simulated": True})
+
+
+@pytest.fixture(scope="module")
+def run(videos):
+    return make_run(videos, "paper")
+
+
+def test_the_state_is_what_the_model_says(run, videos):
+    evidence = predict(run.model, videos)
+    for state in (explore(run, videos, 2), explore(run, videos, 2, evidence=evidence), explore(run.model, videos, 2)):
+        np.testing.assert_allclose(state.presence, evidence.snippet.presence[2].numpy(), rtol=1e-4)
+        np.testing.assert_allclose(state.absence, evidence.snippet.absence[2].numpy(), rtol=1e-4)
+        np.testing.assert_allclose(state.probability, evidence.snippet.probability[2].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(state.vacuity, evidence.snippet.vacuity[2].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(state.attention, evidence.attention[2].numpy(), rtol=1e-5)
+        np.testing.assert_allclose(state.video_probability, evidence.video.probability[2].numpy(), rtol=1e-5)
+        rolls = decode.decode(evidence, run.thresholds)
+        np.testing.assert_array_equal(state.estimate, rolls[2])
+        np.testing.assert_array_equal(state.reference, videos.reference[2])
+        assert state.scores == metrics.f_scores(rolls[2:3], videos.reference[2:3])
+        assert "simulated" in state.title
+
+
+def test_the_default_choice_is_the_weak_and_the_estimated_categories(run, videos):
+    state = explore(run, videos, 0)
+    expected = (videos.weak_labels[0] > 0.5) | state.estimate.any((0, 1))
+    assert state.chosen == tuple(c for c, e in zip(CATEGORIES, expected, strict=True) if e)
+    assert explore(run, videos, 0, chosen=()).chosen == ()
+
+
+def test_without_cross_attention_muting_visual_reaches_audio_absence_only(run, videos):
+    as_it_is = explore(run, videos, 1, cross_attention=False)
+    muted = explore(run, videos, 1, WhatIf(mute=("visual",)), cross_attention=False)
+    np.testing.assert_allclose(muted.presence[0], as_it_is.presence[0], rtol=1e-5)
+    assert np.abs(muted.absence[0] - as_it_is.absence[0]).max() > 1e-3  # Eq. 3: absence looks at both modalities
+    assert np.abs(muted.presence[1] - as_it_is.presence[1]).max() > 1e-3
+    assert "visual muted" in muted.title and "without cross-attention" in muted.title
+
+
+def test_what_ifs_change_the_features_they_name(videos):
+    changed = WhatIf(swap_visual_with=4, scale=(2.0, 0.5)).apply(videos, 1)
+    np.testing.assert_array_equal(changed.features["audio"], 2 * videos.features["audio"][1:2].astype(np.float32))
+    for stream in ("frames", "clip"):
+        np.testing.assert_array_equal(changed.features[stream], videos.features[stream][4:5].astype(np.float32) / 2)
+    np.testing.assert_array_equal(changed.reference[0, 0], videos.reference[1, 0])
+    np.testing.assert_array_equal(changed.reference[0, 1], videos.reference[4, 1])
+    muted = WhatIf(mute=("audio",), scale=(2.0, 1.0)).apply(videos, 1)
+    assert not muted.features["audio"].any() and muted.features["clip"].any()
+    with pytest.raises(InputError, match="cannot mute"):
+        WhatIf(mute=("smell",)).apply(videos, 0)
+
+
+def test_given_evidence_is_not_used_for_a_changed_video(run, videos):
+    evidence = predict(run.model, videos)
+    muted = explore(run, videos, 1, WhatIf(mute=("audio",)), evidence=evidence)
+    assert np.abs(muted.probability - evidence.snippet.probability[1].numpy()).max() > 1e-3
+
+
+def test_thresholds_of_the_sliders_replace_the_runs(run, videos):
+    everything = explore(run, videos, 0, video_threshold=0.0, snippet_threshold=0.0)
+    assert everything.estimate.all() and not everything.video_thresholds.any()
+    nothing = explore(run, videos, 0, snippet_threshold=1.0)
+    assert not nothing.estimate.any()
+    np.testing.assert_array_equal(nothing.video_thresholds, run.thresholds.video)
+
+
+def test_a_video_that_is_not_there(run, videos):
+    with pytest.raises(InputError, match="0 to 5, not 6"):
+        explore(run, videos, VIDEOS)
+
+
+def hand_made(videos):
+    """Three videos of which the first is right and sure, the second wrong and sure, the third wrong and unsure."""
+    videos = videos.subset([0, 1, 2])
+    reference = np.zeros_like(videos.reference)
+    reference[0, 0, :2, 0] = True  # two audible snippets
+    reference[1, 1, :3, 1] = True  # three visible ones
+    reference[2, :, :4, 2] = True  # four audi-visible ones
+    reference[2, 0, 4, 2] = True  # and one only audible
+    object.__setattr__(videos, "reference", reference)
+    object.__setattr__(videos, "weak_labels", reference.any((1, 2)).astype(np.float32))
+    p = torch.where(torch.from_numpy(reference), 0.9, 0.1)
+    p[1] = 1 - p[1]
+    p[2] = 0.5 + (0.5 - p[2]) / 10
+    vacuity = torch.tensor([0.2, 0.1, 0.8])[:, None, None].expand(3, 2, 3)
+    evidence = Evidence(
+        PointEstimate(p), PointEstimate(torch.ones(3, 2, 3), vacuity), PointEstimate(torch.ones(3, 3)), p, torch.zeros(3, 2, SNIPPETS, 4)
+    )
+    return videos, evidence
+
+
+def test_orders_of_a_case_worked_by_hand(videos, run):
+    three, evidence = hand_made(videos)
+    cells = 2 * SNIPPETS * len(CATEGORIES)
+    surprise = ranks(evidence, three, run.thresholds, "wrong and confident")
+    # wrong everywhere: |2 x 0.9 - 1| = 0.8 a cell in the second video, |2 x 0.54 - 1| = 0.08 in the third
+    np.testing.assert_allclose(surprise, [0, 0.8 * cells, 0.08 * cells], rtol=1e-5)
+    np.testing.assert_allclose(ranks(evidence, three, run.thresholds, "most vacuous"), [0.2, 0.1, 0.8], rtol=1e-6)
+    np.testing.assert_array_equal(ranks(evidence, three, run.thresholds, "audio only"), [2, 0, 1])
+    np.testing.assert_array_equal(ranks(evidence, three, run.thresholds, "visual only"), [0, 3, 0])
+    assert order(evidence, three, run.thresholds, "wrong and confident") == [1, 2, 0]
+    assert order(evidence, three, run.thresholds, "audio only") == [0, 2, 1]
+    assert order(evidence, three, run.thresholds) == [0, 1, 2]
+    assert order(evidence, three, run.thresholds, search="baby_CRY") == [2]
+    assert order(evidence, three, run.thresholds, search="video 1") == [1]
+    assert order(evidence, three, run.thresholds, search="zebra") == []
+
+
+def test_orders_that_data_or_heads_cannot_give(videos, run):
+    jomold = predict(make_run(videos, "jomold").model, videos)
+    assert "most vacuous" not in available_orders(jomold, videos)
+    unlabelled = VideoSet("plain", "test", CATEGORIES, videos.ids, videos.features, videos.modalities)
+    assert available_orders(predict(run.model, unlabelled), unlabelled) == ("as listed", "most vacuous")
+    with pytest.raises(InputError, match="cannot be ordered by 'audio only'"):
+        ranks(jomold, unlabelled, run.thresholds, "audio only")
+    assert explore(run, unlabelled, 0).scores is None and name(unlabelled, 0) == "video_0"
+
+
+@pytest.mark.parametrize("preset", ["paper", "jomold", "released", "han"])
+def test_the_widgets_show_every_preset(videos, preset):
+    explorer = Explorer(make_run(videos, preset), videos)
+    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
+    assert explorer.picture.tooltip == describe(explorer.state) and "simulated" in explorer.caption.value
+    assert (explorer.state.presence is None) == (preset != "paper")
+    assert explorer.controls["categories"].value == explorer.state.chosen
+
+
+def test_every_control_changes_the_picture(run, videos):
+    explorer = Explorer(run, videos)
+    c, chosen = explorer.controls, explorer.controls["categories"]
+    seen = {explorer.picture.value}
+    changes = [
+        ("video", 3), ("snippet", 2), ("log", True), ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1),
+        ("video_threshold", 0.0), ("snippet_threshold", 0.2), ("own", True),
+    ]
+    for control, value in changes:
+        before = explorer.picture.value
+        c[control].value = value
+        assert explorer.picture.value != before, control
+        seen.add(explorer.picture.value)
+    chosen.value = ()
+    assert explorer.state.chosen == () and explorer.picture.value not in seen
+
+
+def test_thresholds_stay_when_the_video_changes(run, videos):
+    explorer = Explorer(run, videos)
+    c = explorer.controls
+    assert c["own"].value
+    c["snippet_threshold"].value = 0.25
+    assert not c["own"].value
+    c["video"].value = 4
+    assert c["snippet_threshold"].value == 0.25 and (explorer.state.snippet_thresholds == 0.25).all()
+    c["own"].value = True
+    np.testing.assert_array_equal(explorer.state.snippet_thresholds, run.thresholds.snippet)
+
+
+def test_search_and_order_list_the_videos(run, videos):
+    explorer = Explorer(run, videos)
+    c = explorer.controls
+    c["order"].value = "wrong and confident"
+    expected = order(explorer.evidence, videos, run.thresholds, "wrong and confident")
+    assert [i for _, i in c["video"].options] == expected
+    assert c["video"].value == expected[0] and "video_" + str(expected[0]) in explorer.state.title
+    picture = explorer.picture.value
+    c["search"].value = "no such category"
+    assert c["video"].options == () and explorer.found.value.startswith("0 of 6") and explorer.picture.value == picture
+    c["search"].value = "cat"
+    assert all("Cat" in text for text, _ in c["video"].options)
+
+
+def test_an_empty_set(run, videos):
+    with pytest.raises(InputError, match="no video to explore"):
+        Explorer(run, videos.subset([]))
+
+
+def test_an_update_is_quick(run, videos):
+    explorer = Explorer(run, videos)
+    start = time.perf_counter()
+    explorer.controls["scale_audio"].value = 1.5
+    elapsed = time.perf_counter() - start
+    assert elapsed < 3  # seconds; about 0.3 on a quiet CPU, most of it drawing
+    assert draw(explorer.state).get_figwidth() > 10
