@@ -40,7 +40,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 
 notebooks: $(READY)
-	CMPAE_DATA= CMPAE_PRESET= $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	CMPAE_DATA= CMPAE_PRESET= $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
 	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint

@@ -144,3 +144,13 @@ def _fit(inputs: list[Tensor], target: np.ndarray, pool: Callable[[list[Tensor]]
         F.binary_cross_entropy_with_logits(logits, wanted[batch]).backward()
         optimizer.step()
     return [Probe(p.mean, p.scale, p.weight.detach(), p.bias.detach()) for p in probes]
+
+
+if __name__ == "__main__":  # the reference figures of a simulated set: python -m cmpae_toolkit.probes [small]
+    import sys
+
+    from .data.simulate import simulate, truth
+
+    size = sys.argv[1] if len(sys.argv) > 1 else "small"
+    result = probe_scores(*(simulate(size, split) for split in ("train", "val", "test")), truth(size, "train"))
+    print(f"simulated {size} (test); video-level F1 of the gate {result.attrs['video_f1']:.1f}\n{result.round(1).to_string()}")

@@ -16,7 +16,7 @@ from .videos import attention_map, evidence_curves, probability_with_vacuity, tr
 
 __all__ = [
     "ExplorerState", "attention_map", "beta_density", "category_bars", "category_frequencies", "certainty_maps", "cooccurrence",
-    "durations", "evidence_curves", "figure_3", "framework", "intervals", "keep", "lines", "modality_shares", "number_table", "opinion_figure",
-    "opinion_triangle", "png", "probability_with_vacuity", "risk_curves", "risk_surface", "score_bars", "threshold_curve", "tracks",
-    "training_history", "use_theme",
+    "durations", "evidence_curves", "figure_3", "framework", "intervals", "keep", "lines", "modality_shares", "number_table",
+    "opinion_figure", "opinion_triangle", "png", "probability_with_vacuity", "risk_curves", "risk_surface", "score_bars",
+    "threshold_curve", "tracks", "training_history", "use_theme",
 ]

@@ -1,5 +1,6 @@
 """Small pictures of the course: an opinion with its density, maps of certainty, tables of numbers, lines, bars, intervals."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,19 +8,50 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from PIL import Image
 
 from .opinions import beta_density, opinion_triangle
-from .theme import COLORS, HATCH, INK, MORE_COLORS, QUIET, SEQUENTIAL, Picture, axes_or_new, legend_beside, mean_style, png, readable, use_theme
+from .theme import (
+    COLORS,
+    HATCH,
+    INK,
+    MORE_COLORS,
+    QUIET,
+    SEQUENTIAL,
+    Picture,
+    axes_or_new,
+    legend_beside,
+    mean_style,
+    png,
+    readable,
+    use_theme,
+)
 
 BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
 
-def keep(picture: Figure | Axes, name: str, folder: str | Path = "../figures") -> Figure:
+class Snapshot:
+    """A figure as a notebook stores it: `.figure`, and a PNG picture of at most 128 colours, a third of the full one's size."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        buffer = io.BytesIO()
+        Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
+        self.png = buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def __repr__(self) -> str:
+        return f"<picture with {len(self.figure.axes)} axes>"
+
+
+def keep(picture: Figure | Axes, name: str, folder: str | Path = "../figures") -> Snapshot:
     """Writes a figure (or that of the axes) to `folder`, where there is such a folder, and returns it for the notebook to show."""
-    figure = picture.figure
+    shown = Snapshot(picture.figure)
     if Path(folder).is_dir():
-        Path(folder, name).write_bytes(png(figure))
-    return figure
+        Path(folder, name).write_bytes(shown.png)
+    return shown
 
 
 @use_theme()
