@@ -6,13 +6,13 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from . import data, released, report
-from .config import config_for, presets
+from .config import config_for, preset_for, presets
 from .errors import InputError, InputWarning
 from .runs import load_run, write_json
 from .train import evaluate
@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--data", default=data.default_name(), metavar="NAME_OR_FOLDER",
-        help=f"{', '.join(data.names)} (simulated) or a folder (default: $CMPAE_DATA, else small; now %(default)s)",
+        help=f"{', '.join(data.names)} (simulated), {', '.join(data.published)} (downloaded) or a folder "
+        f"(default: $CMPAE_DATA, else small; now %(default)s)",
     )
     common.add_argument("--skip-missing", action="store_true", help="leave out videos without all their feature files")
     checkpoint = argparse.ArgumentParser(add_help=False)
@@ -53,13 +54,21 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="print the report as JSON")
     sub.set_defaults(run=_doctor)
 
+    sub = commands.add_parser("download", help="get the published lists and features, or say how to get them by hand")
+    sub.add_argument("name", choices=data.published[:2], help="AVEP is made of the two")
+    sub.add_argument("--lists-only", action="store_true", help="leave the features (8 GB each) out")
+    sub.add_argument("--background", action="store_true", help="AVE's 178 background videos, too")
+    sub.add_argument("--steps", action="store_true", help="print pages, file names and places instead of downloading")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="(default: where the other commands look, under $CMPAE_HOME)")
+    sub.set_defaults(run=_download)
+
     sub = commands.add_parser("pack", parents=[common], help="pack a folder's feature files into memory-mapped arrays")
     sub.add_argument("--split", choices=SPLITS, action="append", help="(default: all three)")
     sub.add_argument("--out", type=Path, help="folder for the stores, one a split (default: under $CMPAE_HOME)")
     sub.set_defaults(run=_pack)
 
     sub = commands.add_parser("train", parents=[common], help="train, evaluate on test, leave checkpoint, scores and figures")
-    sub.add_argument("--preset", choices=presets, help="(default: $CMPAE_PRESET, else paper)")
+    sub.add_argument("--preset", choices=presets, help="(default: $CMPAE_PRESET, else ave for AVE, paper for all else)")
     sub.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="config fields to change, such as width=128 epochs=10")
     sub.add_argument("--seed", type=int, help="seed of the run (default: the config's, 0)")
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="(default: runs/<data>)")
@@ -94,10 +103,12 @@ def _train(options: argparse.Namespace) -> None:
     )
     title = result["data"]["title"]
     rows = {"this run": result["scores"]["test"], **result["floors"]["test"]}
-    preset = options.preset or "paper"
+    preset = preset_for(options.data, options.preset)
     print(f"\n{title}, {result['data']['videos']['test']} videos, preset {preset}, seed {config.seed}, epoch {result['best_epoch']} of "
           f"{config.epochs} (chosen on val), {result['seconds']:.0f} s on {result['device']}:\n")
     print(printed(report.score_table(rows)))
+    if "accuracy" in result["scores"]["test"]:
+        print(_accuracy_line("this run", result["scores"]["test"]["accuracy"], result["floors"]["accuracy"]))
     made = [f"{out}: model.safetensors + config.json (checkpoint), history.csv, run.json"]
     if options.figures is not None:
         made.append(f"{options.figures}: run_training_history.png, run_evidence_curves.png")
@@ -121,6 +132,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     scores = evaluate(run, video_set)
     print(f"{video_set.title}, {len(video_set)} videos, checkpoint trained on {run.data.get('name', 'unknown data')}:\n")
     print(printed(report.with_floors("checkpoint", scores, video_set)))
+    if "accuracy" in scores:
+        print(_accuracy_line("checkpoint", scores["accuracy"], report.accuracy_floors(video_set)))
     if options.json is not None:
         write_json(options.json, {"data": video_set.title, "scores": scores, "floors": report.floors(video_set)})
 
@@ -138,25 +151,46 @@ def _pack(options: argparse.Namespace) -> None:
         print(data.pack(options.data, split, out, **_load_options(options)))
 
 
+def _download(options: argparse.Namespace) -> None:
+    if options.steps:
+        print("\n".join(data.manual_steps(options.name, options.out, options.background)))
+        return
+    print(data.download(options.name, options.out, features=not options.lists_only, background=options.background))
+
+
 def _doctor(options: argparse.Namespace) -> int:
     found = report.diagnose(options.data, **_load_options(options))
-    if options.json:
-        print(json.dumps(found, indent=1))
-        return 0 if found["usable"] else 1
-    verdict = "usable" if found["usable"] else "NOT usable"
-    print(f"{found['data']}: {verdict}; device {found['device']}; files kept in {found['cmpae_home']}")
-    print("  " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
-    for split, about in found["splits"].items():
-        if not about["usable"]:
-            print(f"  {split}: {about['problem']}")
-            continue
-        streams = ", ".join(f"{name} {shape[0]} x {shape[1]}" for name, shape in about["streams"].items())
-        reference = "dense reference" if about["dense_reference"] else "weak labels only"
-        counts = f"{about['videos']} videos, {about['categories']} categories"
-        print(f"  {split}: {counts}, {streams}; {reference}; {len(about['notices'])} notices")
-        for notice in about["notices"]:
-            print(f"    {notice}")
+    print(json.dumps(found, indent=1) if options.json else "\n".join(_findings(found)))
     return 0 if found["usable"] else 1
+
+
+def _findings(found: dict) -> Iterator[str]:
+    """The lines of a diagnosis."""
+    verdict, machine = "usable" if found["usable"] else "NOT usable", found["machine"]
+    yield f"{found['data']}: {verdict}; device {found['device']}; files kept in {found['cmpae_home']}"
+    yield "  " + ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    gpus = "; ".join(machine["gpus"]) or "no GPU"
+    yield f"  {machine['cpus']} x {machine['cpu']}; {gpus}; {machine['disk_free_gb']} GB of disk free"
+    for each in found["lists"]:
+        yield f"  list {each['path']}: {each['version']} (sha256 {each['sha256'][:12]})"
+    for split, about in found["splits"].items():
+        yield from _split_findings(split, about)
+    if found["leakage"]["count"]:
+        first = "; ".join(f"{v['id']} in {', '.join(v['splits'])}" for v in found["leakage"]["videos"][:3])
+        yield f"  {found['leakage']['count']} videos are in several splits, such as {first}"
+
+
+def _split_findings(split: str, about: dict) -> Iterator[str]:
+    if "videos" in about:
+        streams = ", ".join(f"{name} {shape[0]} x {shape[1]}" for name, shape in about["streams"].items()) or "no features"
+        reference = "dense reference" if about["dense_reference"] else "weak labels only"
+        counts = f"{about['videos']} videos, {about['categories']} categories, {about['complete']} complete"
+        yield f"  {split}: {counts}, {streams}; {reference}; {len(about['notices'])} notices"
+        yield from (f"    missing {each}" for each in about["missing"]["first"])
+    if "problem" in about:
+        yield f"  {split}: {about['problem']}"
+    for kind in ("bad_rows", "bad_files", "notices"):
+        yield from (f"    {each}" for each in about.get(kind, ()) if each != about.get("problem"))
 
 
 def printed(table: pd.DataFrame) -> str:
@@ -169,6 +203,11 @@ def printed(table: pd.DataFrame) -> str:
         block = block.reset_index()
         blocks.append(block.to_string(index=False, float_format="{:.1f}".format, justify="right"))
     return "\n\n".join(blocks)
+
+
+def _accuracy_line(name: str, accuracy: float, floors: dict[str, float]) -> str:
+    beside = ", ".join(f"{floor} {value:.1f}" for floor, value in floors.items())
+    return f"\naccuracy over all snippets in %: {name} {accuracy:.1f}; {beside}"
 
 
 def _run(options: argparse.Namespace) -> report.Run:

@@ -218,19 +218,32 @@ NOISE_ESTIMATOR: dict[str, Any] = JOMOLD | dict(
     cross_attention=False, audio_weight=1.0, denoise=False, select_epoch_by="event.audio",
 )
 
-# Simulated sets are smaller than LLP and their features simpler: these fields let a CPU train a run in a minute.
+# Simulated sets are smaller than the real ones and their features simpler: these fields let a CPU train a run in a minute.
+_TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epochs=6, decay_epochs=6, learning_rate=2e-3)
 SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
     "tiny": dict(width=32, batch_size=16, epochs=6, estimator_epochs=3, decay_epochs=3),
     "small": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
+    "simulated-ave": dict(width=128, batch_size=32, epochs=16, decay_epochs=6),
+    "simulated-avep": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
+    "simulated-tiny-ave": _TINY,
+    "simulated-tiny-avep": _TINY,
 }
 
 
-def config_for(data_name: str, preset: str | None = None) -> Config:
-    """The preset (default: CMPAE_PRESET, else "paper"), with `SIMULATED_CHANGES` where the data are a small simulated set."""
-    preset = preset or os.environ.get("CMPAE_PRESET") or "paper"
+def preset_for(data_name: str, preset: str | None = None) -> str:
+    """The preset's name: the given one, else CMPAE_PRESET, else "ave" for AVE (real or simulated), else "paper"."""
+    preset = preset or os.environ.get("CMPAE_PRESET") or ("ave" if str(data_name).rpartition("-")[2] == "ave" else "paper")
     if preset not in presets:
         raise InputError(f"there is no preset {preset!r}: use one of {', '.join(presets)}.")
-    return presets[preset].changed(**SIMULATED_CHANGES.get(str(data_name).removeprefix("simulated-"), {}))
+    return preset
+
+
+def config_for(data_name: str, preset: str | None = None) -> Config:
+    """The preset that `preset_for` names, with `SIMULATED_CHANGES` where the data are a small simulated set."""
+    name = str(data_name)
+    short = name.removeprefix("simulated-")
+    changes = SIMULATED_CHANGES.get(name, SIMULATED_CHANGES[short] if short in ("tiny", "small") else {})
+    return presets[preset_for(name, preset)].changed(**changes)
 
 
 # Table 5 of the paper, changes against `paper`. Without JML the joint branch is the backbone's MMIL pooling.

@@ -15,6 +15,8 @@ import torch
 
 from . import __version__, data, decode, metrics
 from .config import Config, config_for
+from .data import doctor
+from .data.archives import free_bytes
 from .data.home import write_atomically, write_text
 from .data.videoset import VideoSet
 from .errors import InputError
@@ -37,7 +39,7 @@ def trained_run(data_name: str, preset: str | None = None) -> Run:
     The notebooks call this, so that every data set and preset that the environment names works. Kept under `CMPAE_HOME`.
     """
     config = config_for(data_name, preset)
-    if str(data_name).removeprefix("simulated-") == "small" and config == config_for("small", "paper"):
+    if data.simulated_size(data_name) == "small" and config == config_for("small", "paper"):
         return shipped_run()
     train_set, val_set = (data.load(data_name, split) for split in ("train", "val"))
     key = hashlib.sha256(repr((config, train_set.checksum(), val_set.checksum())).encode()).hexdigest()[:16]
@@ -66,6 +68,17 @@ def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
     if video_set.weak_labels is None:
         return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
     return metrics.floors(video_set.weak_labels, video_set.reference)
+
+
+def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
+    """AVE's accuracy in percent of answering background everywhere, and the true category of the video everywhere."""
+    right = metrics.answers(video_set.reference)
+    painted = metrics.answers(np.broadcast_to(video_set.weak_labels[:, None, None] > 0.5, video_set.reference.shape))
+    background = np.full_like(right, len(video_set.categories))
+    return {
+        "background everywhere": metrics.ave_accuracy(background, right),
+        "true category everywhere": metrics.ave_accuracy(painted, right),
+    }
 
 
 def paper_table(name: str) -> dict[str, Any]:
@@ -129,6 +142,8 @@ def train_and_evaluate(
         "scores": {"val": evaluate(run, sets["val"]), "test": evaluate(run, test)}, "floors": {"test": floors(test)},
         "thresholds": run.thresholds.to_dict(), "seconds": round(seconds, 1), "device": str(choose_device(device)), "versions": versions(),
     }
+    if config.task == "localization":
+        result["floors"]["accuracy"] = accuracy_floors(test)
     run.save(out)
     write_json(out / "run.json", result)
     if figures is not None:
@@ -205,22 +220,19 @@ def _opinions(judgement: Any, categories: tuple[str, ...]) -> dict[str, dict[str
 
 
 def diagnose(data_name: str, **options: Any) -> dict[str, Any]:
-    """What is there and whether it can be used: per split the videos, streams, references and oddities, or what is wrong."""
-    report: dict[str, Any] = {"data": str(data_name), "versions": versions(), "device": str(choose_device()), "splits": {}}
-    report["cmpae_home"] = str(data.home())
-    for split in ("train", "val", "test"):
-        try:
-            video_set = data.load(data_name, split, **options)
-        except InputError as error:
-            report["splits"][split] = {"usable": False, "problem": str(error)}
-            continue
-        report["splits"][split] = {
-            "usable": True, "videos": len(video_set), "title": video_set.title, "categories": len(video_set.categories),
-            "streams": {name: list(x.shape[1:]) for name, x in video_set.features.items()},
-            "dense_reference": video_set.reference is not None, "notices": [str(n) for n in video_set.notices],
-        }
-    report["usable"] = all(split["usable"] for split in report["splits"].values())
-    return report
+    """The machine, the versions, and what `data.doctor` finds of a data set: its lists, splits, leaks, and whether it is usable."""
+    found = {"data": str(data_name), "versions": versions(), "device": str(choose_device()), "machine": machine()}
+    return found | {"cmpae_home": str(data.home())} | doctor.examine(data_name, **options)
+
+
+def machine() -> dict[str, Any]:
+    """Processors, graphics processors with their memory, and the free disk where downloads are kept."""
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return {
+        "cpu": platform.processor() or platform.machine(), "cpus": os.cpu_count(),
+        "gpus": [f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus],
+        "disk_free_gb": round(free_bytes(data.home()) / 1e9, 1),
+    }
 
 
 def default_out(data_name: str) -> Path:

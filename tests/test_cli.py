@@ -44,6 +44,19 @@ def test_train_prints_scores_beside_floors(tmp_path, capsys):
     assert cli.main(["train", "--data", "tiny", *FIELDS, "--out", str(tmp_path), "--resume"]) == 0
 
 
+def test_ave_is_scored_by_accuracy(tmp_path, capsys):
+    command = ["--data", "simulated-tiny-ave"]
+    assert cli.main(["train", *command, "--out", str(tmp_path), "--set", "epochs=3"]) == 0
+    text = capsys.readouterr().out
+    assert "preset ave" in text and "accuracy over all snippets" in text and "background everywhere" in text
+    assert cli.main(["evaluate", *command, "--checkpoint", str(tmp_path)]) == 0
+    assert "accuracy over all snippets in %: checkpoint" in capsys.readouterr().out
+    result = json.loads((tmp_path / "run.json").read_text())
+    test = load("simulated-tiny-ave", "test")
+    background = 100 * (metrics.answers(test.reference) == len(test.categories)).mean()
+    assert result["floors"]["accuracy"]["background everywhere"] == pytest.approx(background)
+
+
 def test_evaluate(trained, capsys, tmp_path, tiny):
     file = tmp_path / "scores.json"
     assert cli.main(["evaluate", "--data", "tiny", "--checkpoint", str(trained / "a"), "--json", str(file)]) == 0

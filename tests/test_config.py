@@ -80,6 +80,8 @@ def test_refusals(fields, message):
 def test_environment_and_small_sets(monkeypatch):
     assert config_for("small") == Config(**SIMULATED_CHANGES["small"]) == config_for("simulated-small")
     assert config_for("some/folder") == Config()
+    assert config_for("ave") == presets["ave"] and config_for("simulated-ave").task == "localization"
+    assert config_for("avep") == presets["avep"] and config_for("simulated-avep").width == 128
     monkeypatch.setenv("CMPAE_PRESET", "released")
     assert config_for("full") == presets["released"]
     with pytest.raises(InputError, match="no preset 'best'"):

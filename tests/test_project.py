@@ -61,7 +61,7 @@ def requirements(entries):
 
 def test_environments_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = requirements([*project["dependencies"], *project["optional-dependencies"]["dev"]])
+    wanted = requirements([*project["dependencies"], *(entry for extra in project["optional-dependencies"].values() for entry in extra)])
     conda = requirements(yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"])
     assert conda.pop("python") == project["requires-python"] and conda.pop("pip") == ""
     assert conda == wanted

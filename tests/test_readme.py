@@ -12,7 +12,8 @@ from cmpae_toolkit.config import DIFFERENCES, Config, presets
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNS = {
-    "CMPAE, preset `paper`, width 128": "cmpae_toolkit/assets/simulated_small/run.json", "CMPAE, preset `paper`": "results/real_media/paper.json",
+    "CMPAE, preset `paper`, width 128": "cmpae_toolkit/assets/simulated_small/run.json",
+    "CMPAE, preset `paper`": "results/real_media/paper.json",
     "CMPAE, preset `released`": "results/real_media/released.json", "JoMoLD, preset `jomold`": "results/real_media/jomold.json",
 }
 

@@ -199,7 +199,7 @@ def _chosen_modalities(path: Path, streams: Mapping[str, Path]) -> dict[str, str
         return {}
     try:
         chosen = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f'{path}: not JSON ({error}): write {{"stream": "audio" or "visual"}}.') from None
     if not isinstance(chosen, dict) or any(value not in MODALITIES for value in chosen.values()):
         raise InputError(f'{path}: every stream must be "audio" or "visual": write such as {{"{next(iter(streams))}": "audio"}}.')

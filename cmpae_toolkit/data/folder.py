@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,12 @@ class Source:
     annotations: Annotations | None
     index: FeatureIndex
     notices: tuple[Notice, ...]
+    variant: str | None = None  # of the reader's options: stores of two variants lie beside each other
+
+    @property
+    def reading_order(self) -> Sequence[int]:
+        """Positions in the order in which their features are read best."""
+        return range(len(self.index.ids))
 
     @property
     def filenames(self) -> tuple[str, ...]:
@@ -58,7 +65,7 @@ class Source:
         """Read every file into one array per stream, allocated once."""
         snippets, first = self.shapes()
         arrays = {stream: np.empty((len(self.index.ids), *x.shape), x.dtype) for stream, x in first.items()}
-        for position in tqdm(range(len(self.index.ids)), desc=f"read {self.split}", unit="video", delay=3, leave=False):
+        for position in tqdm(self.reading_order, desc=f"read {self.split}", unit="video", delay=3, leave=False):
             for stream, x in first.items():
                 values = self.read(position, stream, x.shape)
                 if values.dtype.itemsize > arrays[stream].dtype.itemsize:  # float32 files among float16 ones
@@ -114,7 +121,7 @@ def open_source(folder: str | Path, split: str | None, *, missing: str = "error"
     published = layout.kind == "bare" and streams.folders.keys() == features.PUBLISHED_STREAMS.keys()
     bare = published and streams.folders["audio"].name == features.PUBLISHED_STREAMS["audio"]
     categories = layout.categories or (LLP_CATEGORIES if bare else ())
-    return Source(folder, split or "unlabelled", categories, annotations, index, notices)
+    return Source(folder, split or "unlabelled", categories, annotations, index, notices, eval_audio)
 
 
 def _missing(index: FeatureIndex, annotations: Annotations, missing: str) -> tuple[Notice, ...]:
@@ -154,7 +161,7 @@ def _about(folder: Path) -> dict:
     if path.is_file():
         try:
             about = dict(json.loads(path.read_bytes()))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise InputError(f'{path}: not a JSON object: write {{"name": "...", "simulated": false}} or remove it.') from None
     return {"name": str(about.get("name") or folder.resolve().name), "simulated": bool(about.get("simulated", False))}
 

@@ -14,18 +14,25 @@ import os
 import shutil
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from ..errors import InputError
-from .folder import Source, open_source
+from .folder import Source
 from .home import home, save_array, write_text
+from .lists import check_filenames
+from .sources import open_data
 from .videoset import Notice, VideoSet
 
 FORMAT = 1
 LARGEST = float(np.finfo(np.float16).max)
 CHUNK = 64  # videos between two records of the progress; also what is mapped into memory at once
+FIELDS = {
+    "name": str, "split": str, "categories": list, "ids": list, "filenames": list, "modalities": dict, "simulated": bool,
+    "weak_labels": bool, "reference": bool, "notices": list, "plan": str,
+}
 NOT_YET = -1  # in place of a crc32, which is never negative
 
 
@@ -37,14 +44,16 @@ def pack(
     missing: str = "error",
     eval_audio: str | None = None,
     progress: bool = True,
+    **options: Any,
 ) -> Path:
-    """Pack one split of a folder and return its store; a store that is there and up to date is left as it is.
+    """Pack one split of a folder or a download (`llp`, ...) and return its store; one that is there and up to date stays.
 
     `out` is the store's own folder, by default one below `home()`. A stale store is packed again, an interrupted one
     finished. Values beyond float16, bad files and a full disk are InputErrors that leave no half store in place.
+    Further options are those of the reader: `background` of AVE, `leaks` and `repeated` of AVEP.
     """
-    source = open_source(folder, split, missing=missing, eval_audio=eval_audio)
-    return pack_source(source, Path(out) if out else default_store(folder, split, eval_audio), progress)
+    source = open_data(folder, split, missing=missing, eval_audio=eval_audio, **options)
+    return pack_source(source, Path(out) if out else default_store(source.folder, split, source.variant), progress)
 
 
 def pack_source(source: Source, store: Path, progress: bool = True) -> Path:
@@ -69,6 +78,7 @@ def open_store(store: str | Path) -> VideoSet:
     about = _read_description(store)
     arrays = {stream: _open(store / f"{stream}.npy") for stream in about["modalities"]}
     weak, reference = (np.array(_open(store / f"{name}.npy")) if about[name] else None for name in ("weak_labels", "reference"))
+    _check_shapes(store, about, arrays, {"weak_labels": (weak, 2), "reference": (reference, 4)})
     return VideoSet(
         about["name"], about["split"], tuple(about["categories"]), tuple(about["ids"]), arrays, about["modalities"],
         weak, reference, tuple(about["filenames"]), about["simulated"], tuple(Notice(*each) for each in about["notices"]),
@@ -87,11 +97,11 @@ def verify(store: str | Path) -> int:
     return sums.size
 
 
-def default_store(folder: str | Path, split: str | None, eval_audio: str | None = None) -> Path:
+def default_store(folder: str | Path, split: str | None, variant: str | None = None) -> Path:
     """Where a folder's split is packed unless told otherwise: below `home()`, told apart by the folder's absolute path."""
     absolute = Path(folder).resolve()
     digest = hashlib.sha256(str(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:10]
-    name = (split or "unlabelled") + (f"-{eval_audio}" if eval_audio else "")
+    name = (split or "unlabelled") + (f"-{variant}" if variant else "")
     return home() / "packed" / f"{absolute.name}-{digest}" / name
 
 
@@ -153,7 +163,8 @@ def _fill(partial: Path, source: Source, progress: bool) -> None:
     """Pack every array that is not packed yet, `CHUNK` videos at a time."""
     streams = list(source.index.streams.folders)
     sums = np.array(_open(partial / "checksums.npy"))
-    waiting = np.flatnonzero((sums == NOT_YET).any(axis=1))
+    order = np.asarray(source.reading_order)
+    waiting = order[(sums[order] == NOT_YET).any(axis=1)]
     packed = len(sums) - len(waiting)
     with tqdm(total=len(sums), initial=packed, desc=f"pack {source.split}", unit="video", disable=not progress) as bar:
         for start in range(0, len(waiting), CHUNK):
@@ -218,17 +229,39 @@ def _damaged(store: Path, stream: str, sums: np.ndarray) -> list[int]:
 
 
 def _read_description(store: Path) -> dict:
+    """What `store.json` says, with every field of its type, and names of streams that stay within the store."""
     try:
         about = json.loads((store / "store.json").read_bytes())
         if store.name.endswith(".partial") or about["format"] != FORMAT:
             raise KeyError("format")
+        texts = [name for field in ("categories", "ids", "filenames") for name in about[field]]
+        if not all(isinstance(text, str) for text in [*texts, *about["modalities"].values()]):
+            raise TypeError("no text")
+        if any(type(about[name]) is not kind for name, kind in FIELDS.items()) or len(about["ids"]) != len(about["filenames"]):
+            raise TypeError("another type")
+        check_filenames(about["modalities"])
+        [Notice(*each) for each in about["notices"]]
         return about
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{store}: no finished packed store of this version: run pack on the folder of features.") from None
+
+
+def _check_shapes(
+    store: Path, about: dict, arrays: dict[str, np.ndarray], labels: dict[str, tuple[np.ndarray | None, int]]
+) -> None:
+    """Streams are floats (video, positions, width), labels end in the categories; `labels` gives array and number of axes."""
+    found = {stream: (x, 3, x.dtype == np.float16) for stream, x in arrays.items()}
+    for name, (x, axes) in labels.items():
+        if x is not None:
+            found[name] = (x, axes, x.dtype.kind in "fb" and x.shape[-1:] == (len(about["categories"]),))
+    for name, (x, axes, right) in found.items():
+        if not right or x.ndim != axes or len(x) != len(about["ids"]) or not x.size:
+            raise InputError(f"{store / f'{name}.npy'}: {x.dtype} of shape {x.shape} does not fit: remove {store} and pack again.")
 
 
 def _open(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: unreadable part of a packed store ({error}): remove {path.parent} and pack again.") from None
+    except Exception as error:  # a damaged header raises nearly anything: ValueError, EOFError, SyntaxError, TokenError, ...
+        reason = " ".join(str(error).split())[:80]
+        raise InputError(f"{path}: unreadable part of a packed store ({reason}): remove {path.parent} and pack again.") from None

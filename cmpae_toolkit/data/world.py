@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import MODALITIES, StreamSpec
-from .timelines import SCENES, SNIPPETS, Timelines, draw_rows, llp_statistics, scene_affinity
+from .timelines import SNIPPETS, Setting, Timelines, draw_rows, llp_statistics
 
 # Categories that are hard to tell apart in one modality, and easy in the other.
 ALIKE: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -35,12 +35,31 @@ ALIKE: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+# The same among AVE's categories; a group counts where all of it is in the data.
+AVE_ALIKE: dict[str, tuple[tuple[str, ...], ...]] = {
+    "audio": (
+        ("Ukulele", "Mandolin"),
+        ("Truck", "Bus"),
+        ("Church_bell", "Clock"),
+        ("Shofar", "Train_horn"),
+        ("Race_car_auto_racing", "Motorcycle", "Helicopter"),
+        ("Banjo", "Acoustic_guitar"),
+    ),
+    "visual": (
+        ("Male_speech_man_speaking", "Female_speech_woman_speaking"),
+        ("Goat", "Horse"),
+        ("Bark", "Cat"),
+        ("Flute", "Violin_fiddle"),
+    ),
+}
+
 
 @dataclass(frozen=True)
 class SimulatorConfig:
     """The world's parameters. Strengths are lengths in the latent space, where a category's prototype has length 1.
 
     The defaults were tuned so that floors and probes on `small` come near those of LLP; see `probes.py`.
+    Where a frame has a grid of positions (AVE), the patch that shows the event has sides of `patch` positions.
     """
 
     latent: int = 48
@@ -61,6 +80,8 @@ class SimulatorConfig:
     decoy: float = 0.65  # its strength
     noise: tuple[float, float] = (0.145, 0.125)  # per latent dimension and snippet
     frame_noise: float = 0.15  # per frame, on top
+    patch: tuple[int, int] = (2, 4)  # positions, least and most
+    close_up: float = 3.5  # strength of an event inside its patch, against that in a whole frame
     bias: float = -0.1  # before rectification
 
 
@@ -80,12 +101,14 @@ class World:
     scenes: np.ndarray
     distractors: np.ndarray
     company: np.ndarray  # (modality, scene, distractor): how often a thing without a label is there
+    setting: Setting
 
     @classmethod
-    def draw(cls, config: SimulatorConfig, seed: int) -> World:
-        """The world of a seed."""
+    def draw(cls, config: SimulatorConfig, seed: int, setting: Setting | None = None) -> World:
+        """The world of a seed, with the categories and scenes of a setting (default: LLP's)."""
         rng = generator(seed, "world")
-        categories, modalities = llp_statistics().categories, len(MODALITIES)
+        setting = setting or Setting.of(llp_statistics())
+        categories, scenes, modalities = setting.categories, len(setting.scenes), len(MODALITIES)
 
         def directions(*shape: int) -> np.ndarray:
             drawn = rng.standard_normal((modalities, *shape, config.latent), dtype=np.float32)
@@ -93,14 +116,14 @@ class World:
 
         prototypes = directions(len(categories))
         for m, modality in enumerate(MODALITIES):
-            for group in ALIKE[modality]:
+            for group in _groups(modality, categories):
                 members = [categories.index(name) for name in group]
                 shared = prototypes[m, members[0]].copy()
                 own = directions(len(members))[m]
                 prototypes[m, members] = config.likeness**0.5 * shared + (1 - config.likeness) ** 0.5 * own
         return cls(
-            config, prototypes, directions(len(categories), config.instance_rank), directions(len(SCENES)),
-            directions(config.distractors), rng.dirichlet(np.full(config.distractors, 0.3), (modalities, len(SCENES))),
+            config, prototypes, directions(len(categories), config.instance_rank), directions(scenes),
+            directions(config.distractors), rng.dirichlet(np.full(config.distractors, 0.3), (modalities, scenes)), setting,
         )
 
     def projection(self, name: str, stream: StreamSpec, seed: int) -> np.ndarray:
@@ -108,22 +131,41 @@ class World:
         rng = generator(seed, "projection", name, stream.width)
         return rng.standard_normal((self.config.latent, stream.width), dtype=np.float32)
 
-    def latents(self, timelines: Timelines, rng: np.random.Generator) -> np.ndarray:
-        """(modality, video, snippet, latent), float32: all but what differs between the streams and frames of a snippet."""
+    def latents(self, timelines: Timelines, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """All but what differs between the streams and positions of a snippet, and the share of the events in it.
+
+        Both (modality, video, snippet, latent), float32.
+        """
         config = self.config
         videos = len(timelines.scene)
         strength = self._intensity(timelines.rolls, rng)
-        result = np.empty((len(MODALITIES), videos, SNIPPETS, config.latent), np.float32)
+        result, events = np.empty((2, len(MODALITIES), videos, SNIPPETS, config.latent), np.float32)
         for m in range(len(MODALITIES)):
             place = config.scene * self.scenes[m][timelines.scene]
             place = place + config.background * _normal(rng, videos, config.latent) / config.latent**0.5
-            result[m] = place[:, None] + np.einsum("vtc,vcd->vtd", strength[m], self._instances(m, videos, rng), optimize=True)
+            events[m] = np.einsum("vtc,vcd->vtd", strength[m], self._instances(m, videos, rng), optimize=True)
+            result[m] = place[:, None] + events[m]
             for _ in range(config.distractor_count):
                 kind = draw_rows(self.company[m][timelines.scene], rng)
                 result[m] += config.distractor * _anywhere(videos, rng) * self.distractors[m][kind][:, None]
             result[m] += self._decoys(m, timelines, rng)
             result[m] += config.noise[m] * _normal(rng, videos, SNIPPETS, config.latent)
-        return result
+        return result, events
+
+    def visibility(self, videos: int, grid: int, rng: np.random.Generator) -> np.ndarray:
+        """(video, snippet, grid x grid positions, 1), float32: the strength of the events at each position of a frame.
+
+        They show in one patch of neighbouring positions a video, which moves by at most one position between snippets.
+        """
+        low, high = self.config.patch
+        axes = []
+        for _ in range(2):
+            side = rng.integers(low, high + 1, (videos, 1))
+            path = rng.integers(0, grid + 1 - side) + np.cumsum(rng.integers(-1, 2, (videos, SNIPPETS)), axis=1)
+            start = np.clip(path, 0, grid - side)[..., None]
+            axes.append((np.arange(grid) >= start) & (np.arange(grid) < start + side[..., None]))
+        patch = axes[0][..., :, None] & axes[1][..., None, :]
+        return self.config.close_up * patch.reshape(videos, SNIPPETS, -1, 1).astype(np.float32)
 
     def _instances(self, m: int, videos: int, rng: np.random.Generator) -> np.ndarray:
         """(video, category, latent): this video's version of every category."""
@@ -151,10 +193,15 @@ class World:
     def _decoys(self, m: int, timelines: Timelines, rng: np.random.Generator) -> np.ndarray:
         """(video, snippet, latent): in some videos something that resembles a category foreign to the scene and to the labels."""
         config, videos = self.config, len(timelines.scene)
-        foreign = (scene_affinity(llp_statistics())[timelines.scene] < 1) & ~timelines.rolls.any(axis=(1, 2))
+        foreign = (self.setting.affinity[timelines.scene] < 1) & ~timelines.rolls.any(axis=(1, 2))
         resembled = draw_rows(foreign.astype(float), rng)
         there = rng.random((videos, 1, 1)) < config.decoy_share
         return config.decoy * there * _anywhere(videos, rng) * self.prototypes[m][resembled][:, None]
+
+
+def _groups(modality: str, categories: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The groups of categories that are alike in a modality; one with a member outside `categories` does not count."""
+    return [group for group in dict.fromkeys(ALIKE[modality] + AVE_ALIKE[modality]) if set(group) <= set(categories)]
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
