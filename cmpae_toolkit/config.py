@@ -56,9 +56,9 @@ class Config:
     mutual_weight: float = 1.0
     kl_weight: float = 0.0
     kl_epochs: int = 10  # the KL term grows linearly to its weight over these epochs
-    use_joint_vacuity: bool = True  # u^av in Eq. 9, 10
-    use_unimodal_vacuity: bool = True  # u^uni in Eq. 9, 10
-    use_modality_selector: bool = True  # delta(c) in Eq. 8
+    use_joint_vacuity: bool = True  # u^av in Eq. 10
+    use_unimodal_vacuity: bool = True  # u^uni in Eq. 10
+    use_modality_selector: bool = True  # delta(c) of Eq. 8, 9
     mutual_tie: str = "visual"
     joint_vacuity_floor: float = 0.0
 

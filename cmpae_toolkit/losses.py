@@ -55,7 +55,7 @@ def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tenso
 def select_modality(
     probability: Float[Tensor, "video modality category"], weak_label: Float[Tensor, "video category"], tie: str = "visual"
 ) -> Float[Tensor, "video modality category"]:
-    """Eq. 8, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0."""
+    """Eq. 9, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0."""
     audio, visual = probability.unbind(1)
     takes_visual = visual >= audio if tie == "visual" else visual > audio
     chosen = torch.stack([~takes_visual, takes_visual], dim=1).to(probability.dtype)
@@ -69,9 +69,9 @@ def mutual_learning(
     unimodal_vacuity: Float[Tensor, "video #category"],  # noqa: F821
     teacher: str,
 ) -> Float[Tensor, "video category"]:
-    """Eq. 9 (teacher = "joint") and Eq. 10 (teacher = "modality"): the confident side teaches, the other learns.
+    """Eq. 10, its first line (teacher = "joint") or its second (teacher = "modality"): one side teaches, the other learns.
 
-    Eq. 9: (1 - u_joint)(1 - u_uni)(stop(p_joint) - p_uni)^2. Eq. 10: u_joint (1 - u_uni)(p_joint - stop(p_uni))^2.
+    "joint": (1 - u_joint)(1 - u_uni)(stop(p_joint) - p_uni)^2. "modality": u_joint (1 - u_uni)(p_joint - stop(p_uni))^2.
     """
     if teacher == "joint":
         return (1 - joint_vacuity) * (1 - unimodal_vacuity) * (joint_probability.detach() - unimodal_probability).square()

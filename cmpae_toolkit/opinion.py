@@ -87,12 +87,12 @@ class Opinion:
 
     @property
     def probability(self) -> Tensor:
-        """p = alpha / S in (0, 1), the mean of the Beta; belief + vacuity / 2."""
+        """Eq. 7: p = alpha / S in (0, 1), the mean of the Beta; belief + vacuity / 2."""
         return torch.sigmoid(self.logit)
 
     @property
     def vacuity(self) -> Tensor:
-        """u = 2 / S in (0, 1]: what the paper calls uncertainty. 1 without any evidence."""
+        """Eq. 7: u = 2 / S in (0, 1]: what the paper calls uncertainty. 1 without any evidence."""
         return torch.exp(LOG_2 - self.log_strength)
 
     @property

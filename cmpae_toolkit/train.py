@@ -46,7 +46,7 @@ def training_step(
     """The named losses of one batch and the training labels they were taken with; the caller steps the optimiser.
 
     `ratios` (modality, category): noise ratios, or None to keep all labels. `epoch` counts from 1, `batch` from 0; even
-    batches let the joint branch teach (Eq. 9), odd ones the modalities (Eq. 10).
+    batches let the joint branch teach, odd ones the modalities (Eq. 10).
     """
     config = model.config
     embedded = model.embed(features)

@@ -2,11 +2,11 @@
 
 The stored files of `results/differences` were made with
 
-    python results/run_differences.py --data small --seeds 0 1 2
-    python results/run_differences.py --data real_media --seeds 0
+    python results/run_differences.py --data small real_media --seeds 0 1 2
 
 one JSON a run (`cmpae_toolkit.experiments`): data set x variant x seed. Finished runs are never repeated, so the same call goes
 on after an interruption, and more seeds only add files. A run takes about half a minute on one CPU core.
+`real_media` is a folder of real data that is not part of this repository.
 
 Every variant keeps the size and the schedule of its data set's base config (width, batch, epochs, decay), so that it differs
 from `paper` in the named fields only. Simulated sets use `config_for`; all others `REAL_SIZE`, a quarter of the paper's width,

@@ -189,7 +189,8 @@ BROKEN_H5 = {
     "audio_feature.h5": [
         ("key", h5_bytes("features", np.ones((9, 10, 4)))), ("float16", h5_bytes("avadataset", np.ones((9, 10, 4), np.float16))),
         ("bool", h5_bytes("avadataset", np.ones((9, 10, 4), bool))), ("texts", h5_bytes("avadataset", ["a"] * 9)),
-        ("gzip", h5_bytes("avadataset", np.ones((9, 10, 4)), compression="gzip")), ("nan", h5_bytes("avadataset", np.full((9, 10, 4), np.nan))),
+        ("gzip", h5_bytes("avadataset", np.ones((9, 10, 4)), compression="gzip")),
+        ("nan", h5_bytes("avadataset", np.full((9, 10, 4), np.nan))),
         ("huge values", h5_bytes("avadataset", np.full((9, 10, 4), 1e300))), ("pickle", EVIL), ("page", b"<html></html>"),
         ("pickle inside", h5_bytes("avadataset", np.void(EVIL))), ("rows", h5_bytes("avadataset", np.ones((8, 10, 4)))),
     ],
@@ -199,7 +200,7 @@ BROKEN_H5 = {
     ],
     "mil_labels.h5": [
         (f"labels {name}", h5_bytes("avadataset", values))
-        for name, values in {"zero": np.zeros((9, 29)), "all": np.ones((9, 29)), "nan": np.full((9, 29), np.nan), "flat": np.ones(9)}.items()
+        for name, values in {"zero": np.zeros((9, 29)), "all": np.ones((9, 29)), "nan": np.full((9, 29), np.nan)}.items()
     ],
 }
 
@@ -220,7 +221,7 @@ def corpus(good) -> list[tuple[str, str, str, bytes]]:
     cases += [("ave", "Annotations.txt", f"time {t[:9]!r}", rows.replace(b"&2&5", f"&{t}&5".encode())) for t in ODD_TIMES]
     for name, made in BROKEN_H5.items():
         content = (good["ave"] / name).read_bytes()
-        cases += [("ave", name, *case) for case in (*made, *cuts(content, 12), *flips(content[:2000] + content[2000:], 30, 5))]
+        cases += [("ave", name, *case) for case in (*made, *cuts(content, 12), *flips(content, 30, 5))]
     about = json.loads((good["store"] / "store.json").read_bytes())
     wrong = [json.dumps(about | {key: value}) for key in about for value in (None, 3, "x", [], {}, [None])]
     less = [json.dumps({k: v for k, v in about.items() if k != key}) for key in about]
@@ -281,7 +282,7 @@ def test_the_doctor_survives_the_same_files(good):
     assert not MARKER.exists()
 
 
-def test_the_pickles_would_have_made_the_file(tmp_path, monkeypatch):
+def test_the_pickles_would_have_made_the_file():
     """Else the tests above would prove nothing."""
     pickle.loads(EVIL).close()
     assert MARKER.exists()
@@ -292,23 +293,20 @@ def test_files_named_to_lead_elsewhere(tmp_path):
     folder = write_own(tmp_path / "own")
     for name in ("..%2f..%2fetc.npy", "-rf.npy", "v1\n.npy", "$(true).npy", " .npy", "\udce4.npy"):
         shutil.copy(folder / "feats" / "audio" / "v1.npy", folder / "feats" / "audio" / name)
-    assert outcome(lambda: load_folder(folder, "val")) == "read"
-    assert outcome(lambda: load_folder(folder, None)) in ("told", "read")
+    assert load_folder(folder, "val").ids == ("v1", "v2")
+    assert outcome(lambda: load_folder(folder, None)) == "told"  # of names that only one stream has
     (folder / "feats" / "audio" / "v1.npy").unlink()
     (folder / "feats" / "audio" / "v1.npy").mkdir()
     assert outcome(lambda: load_folder(folder, "val")) == "refused"
 
 
-MEMBERS = ["/abs", "../up", "a/../../up", "C:\\x", "a\\b", "a:b", "..", "./../x", "a\tb", "a\x7fb", "x" * 5000, "a/" * 3000 + "b", "\udcff"]
+MEMBERS = ["/abs", "../up", "a/../../up", "C:\\x", "a\\b", "a:b", "..", "./../x", "a\tb", "a\x7fb", "x" * 5000, "a/" * 3000 + "b"]
 
 
 @pytest.mark.parametrize("name", MEMBERS, ids=range(len(MEMBERS)))
 def test_archive_members_named_to_lead_elsewhere(tmp_path, name):
-    try:
-        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-            archive.writestr(zipfile.ZipInfo(name), b"x")
-    except UnicodeEncodeError:
-        pytest.skip("cannot be written into a zip")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"x")
     assert outcome(lambda: unpack(tmp_path / "a.zip", tmp_path / "deep" / "out", progress=False)) == "refused"
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.zip"}
 
@@ -321,7 +319,7 @@ def test_broken_archives(tmp_path):
         assert outcome(lambda path=path: unpack(path, tmp_path / path.stem, progress=False)) in ("refused", "read")
 
 
-STEADY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+STEADY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @STEADY
@@ -349,7 +347,7 @@ def test_any_rows_below_a_right_header(good, rows, separator):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["audio", "visual", "frames", "val", "../x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["audio", "frames", "ids", "name", "x"]), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["audio", "frames", "name", "x"]), inner, max_size=3),
     max_leaves=8,
 )
 

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "cmpae_toolkit"
 # each layer may import from the ones before it
 LAYERS = [
     {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode"}, {"data"}, {"model", "probes"},
-    {"runs"}, {"released"}, {"train"}, {"what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
+    {"runs", "compare"}, {"released"}, {"train"}, {"what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
 ]
 
 

@@ -109,10 +109,14 @@ def _split(folder: Path, kind: str, split: str, read: Annotations | InputError, 
         bad = _bad_rows(folder, kind, lambda at: read_lists(at, kind, split, **options))
         return {"usable": False, "problem": str(read), "bad_rows": bad, "notices": []}
     about = {
-        "usable": True, "title": f"{_name(folder, kind)} ({split})", "videos": len(read.videos),
+        "usable": True, "title": f"{folder.resolve().name} ({split})", "videos": len(read.videos),
         "categories": len(read.categories), "complete": 0, "missing": {"count": len(read.videos), "first": []}, "streams": {},
         "dense_reference": read.spans is not None, "bad_files": [], "bad_rows": [], "notices": [str(n) for n in read.notices],
     }
+    name = _attempt(lambda at: _name(at, kind), folder)
+    if isinstance(name, InputError):
+        return about | {"usable": False, "problem": str(name)}
+    about["title"] = f"{name} ({split})"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # what is missing is counted below
         source = _attempt(lambda at: sources.open_data(at, split, **options | {"missing": "skip"}), folder)

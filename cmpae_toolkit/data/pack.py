@@ -261,7 +261,11 @@ def _check_shapes(
 
 def _open(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("an .npz archive")
+        return array
     except Exception as error:  # a damaged header raises nearly anything: ValueError, EOFError, SyntaxError, TokenError, ...
         reason = " ".join(str(error).split())[:80]
         raise InputError(f"{path}: unreadable part of a packed store ({reason}): remove {path.parent} and pack again.") from None

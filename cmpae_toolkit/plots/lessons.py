@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -74,14 +75,16 @@ def certainty_maps(
 ) -> Figure:
     """Maps over the plane (row from bottom to top, column), values in 0..1, each with the training points (n, 2) of both labels."""
     rows = -(-len(maps) // columns)
+    steps = colormaps[SEQUENTIAL].resampled(10)
     figure = Picture(figsize=(2.75 * columns + 0.9, 2.75 * rows + 0.2), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for ax in axes.flat[len(maps) :]:
         ax.remove()
     for ax, (name, values) in zip(axes.flat, maps.items(), strict=False):
-        image = ax.imshow(values, extent=extent, origin="lower", cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="equal")
-        for label, color in ((0, MORE_COLORS[5]), (1, INK)):
-            ax.plot(*points[labels == label].T, "ox"[label], color=color, markersize=2.5, linestyle="none")
+        image = ax.imshow(values, extent=extent, origin="lower", cmap=steps, vmin=0, vmax=1, interpolation="nearest")
+        for label, color in ((0, MORE_COLORS[5]), (1, "#F0E442")):
+            style = {"color": color, "markersize": 3.5, "markeredgecolor": INK, "markeredgewidth": 0.4, "linestyle": "none"}
+            ax.plot(*points[labels == label].T, "os"[label], **style)
         ax.set_title(name, fontsize=10)
     figure.colorbar(image, ax=list(axes.flat[: len(maps)]), label="certainty", shrink=0.8)
     return figure
