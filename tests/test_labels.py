@@ -70,6 +70,13 @@ def test_noise_ratios_are_the_plain_loop():
     assert ratios[:, 4].tolist() == [0, 0]  # never positive: nothing to drop
 
 
+@pytest.mark.parametrize(("field", "modality"), [("audio_noise_threshold", 0), ("visual_noise_threshold", 1)])
+def test_a_higher_threshold_distrusts_more_labels(field, modality):
+    probability, weak = torch.rand(50, 2, 5), torch.ones(50, 5)
+    low, high = (labels.noise_ratios(probability, weak, Config(**{field: value})) for value in (0.5, 1.5))
+    assert (high[modality] > low[modality]).all() and torch.equal(high[1 - modality], low[1 - modality])
+
+
 def test_warm_up():
     linear, as_released = Config(), presets["released"]
     assert [labels.warm_up(1, b, 10, linear) for b in (0, 3, 9)] == pytest.approx([0, 0.3 / 0.9, 1])

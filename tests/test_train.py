@@ -9,6 +9,7 @@ import torch
 
 from cmpae_toolkit import decode, losses, metrics, train
 from cmpae_toolkit.config import Config, config_for, presets
+from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.runs import CONFIG, MODEL, STATE, load_run
 from cmpae_toolkit.train import evaluate, fit, predict
@@ -106,10 +107,13 @@ def test_learning_rate_decays_in_steps(run):
     assert run.history["learning_rate"].tolist() == pytest.approx([5e-4, 5e-4, 5e-4 * 0.25])
 
 
+@pytest.mark.parametrize("name", ["tiny", "simulated-tiny-ave", "simulated-tiny-avep"])
 @pytest.mark.parametrize("preset", presets)
-def test_every_preset_trains_and_scores(preset, tiny):
-    run = fit(presets[preset].changed(**QUICK | dict(epochs=1)), tiny[0], tiny[1], progress=False)
-    scores = evaluate(run, tiny[2])
+def test_every_preset_trains_and_scores_on_every_kind_of_data(preset, name):
+    train_set, val_set, test_set = (load(name, split) for split in ("train", "val", "test"))
+    train_set = train_set.subset(range(64))
+    run = fit(presets[preset].changed(**QUICK | dict(epochs=1)), train_set, val_set, progress=False)
+    scores = evaluate(run, test_set)
     assert all(0 <= scores[level][name] <= 100 for level in metrics.LEVELS for name in metrics.SCORES)
 
 
