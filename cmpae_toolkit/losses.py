@@ -13,6 +13,8 @@ from .opinion import Judgement, Opinion
 
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
 
+LARGEST_LOG = 20.0  # log alpha and log beta above which the KL term is its own asymptote
+
 
 def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1."""
@@ -42,14 +44,18 @@ def evidence_risk(judgement: Judgement, label: Float[Tensor, "*any"], psi: str =
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) alpha, b = (1 - y) + y beta: only misleading evidence is shrunk.
 
-    Sensoy et al., NeurIPS 2018, Eq. 5 of its section 3, for two outcomes. In float64 where the device has it: the terms cancel.
+    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. In float64 where the device has it: the terms cancel. Beyond
+    alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
     """
     wide = torch.float32 if label.device.type == "mps" else torch.float64
     y = label.to(wide)
-    a, b = y + (1 - y) * opinion.alpha.to(wide), (1 - y) + y * opinion.beta.to(wide)
+    log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
+    beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
+    alpha, beta = (x.clamp_max(LARGEST_LOG).exp() for x in (log_alpha, log_beta))
+    a, b = y + (1 - y) * alpha, (1 - y) + y * beta
     log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
     mean_logs = (a - 1) * torch.digamma(a) + (b - 1) * torch.digamma(b) - (a + b - 2) * torch.digamma(a + b)
-    return (log_normaliser + mean_logs).to(label.dtype)
+    return (log_normaliser + mean_logs + beyond).to(label.dtype)
 
 
 def select_modality(

@@ -85,6 +85,14 @@ def test_kl_worked_and_by_quadrature():
     assert losses.kl_to_uniform(opinion(3, 1), scalar(0.95)).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_kl_of_huge_evidence_is_its_asymptote():
+    z = torch.tensor([300.0, 19.0, 21.0], requires_grad=True)
+    kl = losses.kl_to_uniform(Opinion.from_log_evidence(z, torch.zeros(3)), torch.zeros(3))
+    kl.sum().backward()
+    assert kl.tolist() == pytest.approx([299, 18, 20], rel=1e-5)  # KL(Beta(a, 1) || Beta(1, 1)) = ln a + 1 / a - 1
+    assert z.grad.tolist() == pytest.approx([1, 1, 1], rel=1e-4)
+
+
 def test_kl_gradients():
     z = torch.tensor([[-1.0, 2.0], [0.5, 3.0]], dtype=torch.float64, requires_grad=True)
     label = torch.tensor([1.0, 0.05], dtype=torch.float64)
