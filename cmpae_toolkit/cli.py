@@ -139,7 +139,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    split = options.split or ("test" if Path(options.data).name.removeprefix("simulated-") in data.names else None)
+    split = options.split or ("test" if data.simulated_size(options.data) else None)
     video_set = data.load(options.data, split, **_load_options(options))
     for path in report.write_predictions(_run(options), video_set, options.out):
         print(path)

@@ -25,9 +25,9 @@ from . import data, metrics
 from .config import Config
 from .decode import decode
 from .errors import InputError
-from .report import versions
+from .report import provenance
 from .runs import flat, read_json, write_json
-from .train import choose_device, estimate_noise_ratios, fit, predict, score
+from .train import estimate_noise_ratios, fit, predict, score
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
 
@@ -102,11 +102,9 @@ def run(job: Job, device: str | None = None) -> dict[str, Any]:
     rolls = decode(predict(trained.model, test_set), trained.thresholds)
     per_video = metrics.scores_per_video(rolls, test_set.reference)
     return {
-        "data": trained.data | {"title": test_set.title, "test_checksum": test_set.checksum()},
-        "config": job.config.to_dict(), "best_epoch": trained.best_epoch, "scores": score(job.config, rolls, test_set.reference),
+        **provenance(trained, test_set, device), "scores": score(job.config, rolls, test_set.reference),
         "per_video": {level: np.round(100 * per_video[level][KEPT_PER_VIDEO], 2).tolist() for level in metrics.LEVELS},
-        "thresholds": trained.thresholds.to_dict(), "history": trained.history.round(5).to_dict("list"),
-        "seconds": round(time.perf_counter() - started, 1), "device": str(choose_device(device)), "versions": versions(),
+        "history": trained.history.round(5).to_dict("list"), "seconds": round(time.perf_counter() - started, 1),
     }
 
 

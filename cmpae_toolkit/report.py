@@ -118,6 +118,15 @@ def versions() -> dict[str, str]:
     }
 
 
+def provenance(run: Run, test_set: VideoSet, device: str | None = None) -> dict[str, Any]:
+    """What every stored result says of where it comes from: data, config, what was chosen on val, device and versions."""
+    return {
+        "data": run.data | {"title": test_set.title, "test_checksum": test_set.checksum()}, "config": run.config.to_dict(),
+        "best_epoch": run.best_epoch, "thresholds": run.thresholds.to_dict(), "device": str(choose_device(device)),
+        "versions": versions(),
+    }
+
+
 def train_and_evaluate(
     config: Config, data_name: str, out: str | Path, *, figures: str | Path | None = None, device: str | None = None,
     resume: bool = False, mixed_precision: bool = False, progress: bool = True, **options: Any,
@@ -137,11 +146,10 @@ def train_and_evaluate(
     seconds = time.perf_counter() - started
     test = sets["test"]
     result = {
-        "data": run.data | {"title": test.title, "test_checksum": test.checksum(), "videos": {s: len(v) for s, v in sets.items()}},
-        "config": config.to_dict(), "best_epoch": run.best_epoch,
+        **provenance(run, test, device), "seconds": round(seconds, 1),
         "scores": {"val": evaluate(run, sets["val"]), "test": evaluate(run, test)}, "floors": {"test": floors(test)},
-        "thresholds": run.thresholds.to_dict(), "seconds": round(seconds, 1), "device": str(choose_device(device)), "versions": versions(),
     }
+    result["data"]["videos"] = {split: len(video_set) for split, video_set in sets.items()}
     if config.task == "localization":
         result["floors"]["accuracy"] = accuracy_floors(test)
     run.save(out)

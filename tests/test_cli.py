@@ -95,6 +95,14 @@ def test_predict_unlabelled_folder(trained, tiny, tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_predict_takes_test_of_every_simulated_set(tmp_path, capsys):
+    set_name = "simulated-tiny-ave"
+    assert cli.main(["train", "--data", set_name, "--out", str(tmp_path / "run"), "--set", "epochs=1", "width=16"]) == 0
+    assert cli.main(["predict", "--data", set_name, "--checkpoint", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
+    assert len(json.loads((tmp_path / "out" / "events.json").read_text())["videos"]) == len(load(set_name, "test"))
+    capsys.readouterr()
+
+
 def test_doctor(capsys, tmp_path):
     assert cli.main(["doctor", "--data", "tiny"]) == 0
     assert "train: 96 videos, 25 categories" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -65,14 +65,21 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
     names: dict[str, int] = {}
     for line, text in _lines(path, []):
         name = text.strip()
-        try:
-            check_category_names([name])
-        except InputError as error:
-            raise InputError(f"{path}, line {line}: {error}") from None
-        if name in names:
-            raise InputError(f"{path}, line {line}: category {name!r} stands in line {names[name]} already: remove one of them.")
-        names[name] = line
+        _check_once(name, names, check_category_names, f"category {name!r}", path, line)
     return tuple(names)
+
+
+def _check_once(
+    name: str, seen: dict[str, int], check: Callable[[Iterable[str]], None], what: str, path: Path, line: int
+) -> None:
+    """Apply `check` to a name and note its line in `seen`; a refused or repeated name is an InputError with file and line."""
+    try:
+        check([name])
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from None
+    if name in seen:
+        raise InputError(f"{path}, line {line}: {what} stands in line {seen[name]} already: remove one of them.")
+    seen[name] = line
 
 
 def check_category_names(names: Iterable[str]) -> None:
@@ -93,13 +100,7 @@ def read_weak(path: str | Path, categories: Collection[str]) -> tuple[list[WeakR
     """The videos of a weak list in file order, and what was odd. Unknown categories and repeated videos are InputErrors."""
     path, notices, rows, seen = Path(path), [], [], {}
     for line, (filename, labels) in _rows(path, WEAK_COLUMNS, notices):
-        try:
-            check_filenames([filename])
-        except InputError as error:
-            raise InputError(f"{path}, line {line}: {error}") from None
-        if filename in seen:
-            raise InputError(f"{path}, line {line}: {filename} stands in line {seen[filename]} already: remove one of them.")
-        seen[filename] = line
+        _check_once(filename, seen, check_filenames, filename, path, line)
         names = [name.strip() for name in labels.split(",") if name.strip()]
         unknown = [name for name in names if name not in categories]
         if unknown:
