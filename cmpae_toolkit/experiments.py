@@ -34,25 +34,32 @@ KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a named variant of a config with its seed, on one data set (a name or a folder)."""
+    """One run: a named variant of a config with its seed, on one data set (a name or a folder).
+
+    `split` is scored in the end: "test", or "val" for a search, which must not see test.
+    """
 
     variant: str
     config: Config
     data: str
+    split: str = "test"
 
     @property
     def file(self) -> str:
         """Readable, and unique to the config: <data>/<variant>-seed<n>-<hash>.json."""
         digest = hashlib.sha256(repr(self.config).encode()).hexdigest()[:8]
         plain = "".join(c if c.isalnum() else "_" for c in self.variant)
-        return f"{Path(self.data).name}/{plain}-seed{self.config.seed}-{digest}.json"
+        scored = "" if self.split == "test" else f"-{self.split}"
+        return f"{Path(self.data).name}/{plain}-seed{self.config.seed}-{digest}{scored}.json"
 
 
-def jobs(variants: Mapping[str, Mapping[str, Any]], base: Config, data_names: Iterable[str], seeds: Iterable[int]) -> list[Job]:
+def jobs(
+    variants: Mapping[str, Mapping[str, Any]], base: Config, data_names: Iterable[str], seeds: Iterable[int], split: str = "test"
+) -> list[Job]:
     """variants x data sets x seeds; a variant is the fields that it changes in `base`."""
     seeds = list(seeds)
     return [
-        Job(name, base.changed(**changes, seed=seed), str(folder))
+        Job(name, base.changed(**changes, seed=seed), str(folder), split)
         for folder in data_names for name, changes in variants.items() for seed in seeds
     ]
 
@@ -94,11 +101,11 @@ def _run(job_and_folder: tuple[Job, Path], threads: int, device: str | None) -> 
 
 
 def run(job: Job, device: str | None = None) -> dict[str, Any]:
-    """Trains and scores one job; the test split is loaded after everything has been chosen on val."""
+    """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val."""
     started = time.perf_counter()
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
     trained = fit(job.config, train_set, val_set, device=device, progress=False)
-    test_set = data.load(job.data, "test")
+    test_set = data.load(job.data, job.split)
     rolls = decode(predict(trained.model, test_set), trained.thresholds)
     per_video = metrics.scores_per_video(rolls, test_set.reference)
     return {
