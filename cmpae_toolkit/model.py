@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import HybridAttention
 from .config import MODALITIES, Config, DataSpec, StreamSpec
 from .errors import InputError
 from .opinion import Judgement, Opinion, PointEstimate, accumulate, concatenate, log_evidence
@@ -72,31 +73,6 @@ class Embedding(nn.Module):
         if isinstance(self.activation, nn.Identity):  # a linear layer and a mean commute; the mean first is cheaper
             return self.layers[name](x.mean(2))
         return self.activation(self.layers[name](x)).mean(2)
-
-
-class HybridAttention(nn.Module):
-    """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        width, rate = config.width, config.attention_dropout
-        self.self_attention = nn.MultiheadAttention(width, 1, dropout=rate, batch_first=True)
-        self.cross_attention = nn.MultiheadAttention(width, 1, dropout=rate, batch_first=True)
-        self.linear1, self.linear2 = nn.Linear(width, width), nn.Linear(width, width)
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.dropout = nn.Dropout(rate)
-
-    def forward(
-        self, x: Float[Tensor, "video modality snippet width"], cross_attention: bool = True
-    ) -> Float[Tensor, "video modality snippet width"]:
-        """q <- LN(q + self(q) [+ cross(q, other)]), then LN(q + feed-forward(q)); both modalities from the old values."""
-        own, other = x.flatten(0, 1), x.flip(1).flatten(0, 1)
-        update = self.dropout(self.self_attention(own, own, own, need_weights=False)[0])
-        if cross_attention:
-            update = update + self.dropout(self.cross_attention(own, other, other, need_weights=False)[0])
-        own = self.norm1(own + update)
-        forward = self.linear2(self.dropout(F.relu(self.linear1(own))))
-        return self.norm2(own + self.dropout(forward)).view_as(x)
 
 
 class EvidenceCollector(nn.Module):
@@ -190,12 +166,45 @@ class CMPAE(nn.Module):
         tensors = self.as_tensors(features)
         return torch.stack([self.embedding[m](tensors) for m in MODALITIES], dim=1)
 
-    def judge(self, embedded: Float[Tensor, "video modality snippet width"], cross_attention: bool = True) -> Evidence:
-        """Everything after the embedding."""
-        attended = self.attend(embedded, cross_attention)
-        # dropout on the visual features comes after the contrastive term has seen them (JoMoLD)
-        x = torch.stack([attended[:, 0], self.visual_dropout(attended[:, 1])], dim=1)
-        logits, attention = self.collector(x), self.temporal_attention(x)
+    def judge(
+        self,
+        embedded: Float[Tensor, "video modality snippet width"],
+        cross_attention: bool = True,
+        projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
+    ) -> Evidence:
+        """Everything after the embedding. `projected`: `hybrid_attention.project(embedded)` where it is known already."""
+        return self.read(self.attend(embedded, cross_attention, projected), embedded)
+
+    def judge_both(self, embedded: Float[Tensor, "video modality snippet width"]) -> tuple[Evidence, Evidence]:
+        """`judge` with and without cross-attention, for inference: what both need is computed once."""
+        projected = self.hybrid_attention.project(embedded)
+        alone = self.hybrid_attention(embedded, False, projected)
+        cross = self._mixed(self.hybrid_attention(embedded, True, projected), alone) if self.config.cross_attention else alone
+        return self.read(cross, embedded), self.read(alone, embedded)
+
+    def attend(
+        self,
+        x: Float[Tensor, "video modality snippet width"],
+        cross_attention: bool,
+        projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
+    ) -> Float[Tensor, "video modality snippet width"]:
+        """The features x^m that the heads see: hybrid attention with or without its cross term, or the config's mixture of both."""
+        if not (cross_attention and self.config.cross_attention):
+            return self.hybrid_attention(x, False, projected)
+        if self.config.self_attention_share == 0:
+            return self.hybrid_attention(x, True, projected)
+        projected = self.hybrid_attention.project(x) if projected is None else projected
+        return self._mixed(self.hybrid_attention(x, True, projected), self.hybrid_attention(x, False, projected))
+
+    def _mixed(self, cross: Tensor, alone: Tensor) -> Tensor:
+        share = self.config.self_attention_share
+        return cross if share == 0 else (1 - share) * cross + share * alone
+
+    def read(
+        self, attended: Float[Tensor, "video modality snippet width"], embedded: Float[Tensor, "video modality snippet width"]
+    ) -> Evidence:
+        """The heads on attended features; the joint branch may look at the embedded ones."""
+        x, logits, attention = self.collect(attended)
         if self.config.joint == "mmil":
             joint = self.mmil(x, logits, attention)
         elif self.config.joint == "sigmoid":
@@ -205,14 +214,20 @@ class CMPAE(nn.Module):
             joint = self.pool(joint_logits, tuple(a.mean(1) for a in attention))
         return Evidence(self.opinion(*logits), self.pool(logits, attention), joint, attention[0], attended)
 
-    def attend(
-        self, x: Float[Tensor, "video modality snippet width"], cross_attention: bool
-    ) -> Float[Tensor, "video modality snippet width"]:
-        share = self.config.self_attention_share
-        if not (cross_attention and self.config.cross_attention):
-            return self.hybrid_attention(x, cross_attention=False)
-        attended = self.hybrid_attention(x)
-        return attended if share == 0 else (1 - share) * attended + share * self.hybrid_attention(x, cross_attention=False)
+    def collect(
+        self, attended: Float[Tensor, "video modality snippet width"]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor | None], tuple[Tensor, Tensor]]:
+        """The features after the visual dropout, and both modalities' logits and temporal attention (presence, absence)."""
+        # dropout on the visual features comes after the contrastive similarities are taken (JoMoLD)
+        x = torch.stack([attended[:, 0], self.visual_dropout(attended[:, 1])], dim=1)
+        return x, self.collector(x), self.temporal_attention(x)
+
+    def judge_video(
+        self, embedded: Float[Tensor, "video modality snippet width"], cross_attention: bool, projected: Tensor | None = None
+    ) -> Judgement:
+        """`judge(...).video` alone, without the joint branch."""
+        _, logits, attention = self.collect(self.attend(embedded, cross_attention, projected))
+        return self.pool(logits, attention)
 
     def opinion(self, presence: Tensor, absence: Tensor | None) -> Judgement:
         """Logits -> opinions, or the sigmoid where there is no absence head."""

@@ -50,15 +50,17 @@ def training_step(
     """
     config = model.config
     embedded = model.embed(features)
+    projected = model.hybrid_attention.project(embedded)  # the same in all passes over the batch
     training_labels = labels.training_labels(weak_label, config)
     if ratios is not None:
         with torch.no_grad():  # dropout stays on, as in JoMoLD
-            alone = model.judge(embedded, cross_attention=False)
-            risks = losses.evidence_risk(alone.video, training_labels, "log")
+            alone = model.judge_video(embedded, cross_attention=False, projected=projected)
+            risks = losses.evidence_risk(alone, training_labels, "log")
         now = ratios * labels.warm_up(epoch, batch, batches, config)
         training_labels = labels.remove_noisy_labels(training_labels, risks, now)
     teacher = "joint" if batch % 2 == 0 else "modality"
-    return losses.training_losses(model.judge(embedded), training_labels, weak_label, config, teacher, epoch), training_labels
+    evidence = model.judge(embedded, projected=projected)
+    return losses.training_losses(evidence, training_labels, weak_label, config, teacher, epoch), training_labels
 
 
 def fit(
@@ -198,9 +200,7 @@ def predict(
     with torch.inference_mode(), autocast(device, mixed_precision), _bar(_batches(len(video_set)), "predicting", progress) as bar:
         for index in bar:
             embedded = model.embed(take(video_set, index, device)[0])
-            evidence = model.judge(embedded, cross_attention is not False)
-            if share:
-                evidence = mix(evidence, model.judge(embedded, cross_attention=False), share)
+            evidence = mix(*model.judge_both(embedded), share) if share else model.judge(embedded, cross_attention is not False)
             parts.append(evidence.apply(lambda x: x.float().cpu()))
     model.train(was_training)
     return Evidence.concatenate(parts)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cmpae_toolkit.attention import Attention
+
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 3
 
@@ -49,6 +51,6 @@ def without_dropout(model):
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        if isinstance(module, torch.nn.MultiheadAttention):
+        if isinstance(module, Attention):
             module.dropout = 0.0
     return model.train()

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "cmpae_toolkit"
 
 # each layer may import from the ones before it
 LAYERS = [
-    {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode"}, {"data"}, {"model", "probes"},
+    {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"}, {"model", "probes"},
     {"runs", "compare"}, {"released"}, {"train"}, {"what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
 ]
 

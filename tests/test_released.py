@@ -85,7 +85,9 @@ def assert_norms(model, recording):
         if released.UNUSED.match(theirs):
             continue
         ((name, _),) = released._renamed({theirs: np.zeros(1)}).items()
-        assert ours[name] == pytest.approx(float(recording[key]), rel=1e-4), name
+        # a softmax over snippets does not see its bias: that gradient is rounding, which Adam's first steps make as large as any
+        tolerance = 6e-4 if name == "temporal_attention.layer.bias" else 1e-4
+        assert ours[name] == pytest.approx(float(recording[key]), rel=tolerance), name
 
 
 def test_denoising_with_large_ratios():
