@@ -86,9 +86,9 @@ def test_a_training_step_that_shares_is_one_that_does_not(preset):
     features, weak_label = take(train_set, range(32), torch.device("cpu"))
     ratios = torch.full((2, len(train_set.categories)), 0.4, dtype=torch.float64)
     results = []
-    for step in (lambda: training_step(model, features, weak_label, ratios, 2, 0, 10), lambda: plain_step(model, features, weak_label, ratios)):
+    for step, schedule in ((training_step, (2, 0, 10)), (plain_step, ())):
         torch.manual_seed(9)
-        named, cleaned = step()
+        named, cleaned = step(model, features, weak_label, ratios, *schedule)
         model.zero_grad()
         losses.total(named, model.config).backward()
         results.append((named, cleaned, {n: p.grad.clone() for n, p in model.named_parameters()}))

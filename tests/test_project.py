@@ -15,8 +15,9 @@ PACKAGE = ROOT / "cmpae_toolkit"
 
 # each layer may import from the ones before it
 LAYERS = [
-    {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"}, {"model", "probes"},
-    {"runs", "compare"}, {"released"}, {"train"}, {"what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
+    {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
+    {"model", "probes"}, {"runs", "compare", "loading"}, {"released", "inference"}, {"loop"}, {"train", "stacked"}, {"what_if"},
+    {"explorer", "report"}, {"experiments"}, {"cli"},
 ]
 
 

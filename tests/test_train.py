@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmpae_toolkit import decode, losses, metrics, train
+from cmpae_toolkit import decode, inference, loop, losses, metrics, train
 from cmpae_toolkit.config import Config, config_for, presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.runs import CONFIG, MODEL, STATE, load_run
 from cmpae_toolkit.train import evaluate, fit, predict
 
@@ -56,7 +57,7 @@ def test_resume_after_a_kill_is_exact(config, tiny, run, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    step, epochs = train._Training.run_epoch, []
+    step, epochs = loop.Training.run_epoch, []
 
     def killed_in_epoch_3(self, epoch):
         if epoch == 3:
@@ -64,11 +65,11 @@ def test_resume_after_a_kill_is_exact(config, tiny, run, tmp_path, monkeypatch):
         epochs.append(epoch)
         return step(self, epoch)
 
-    monkeypatch.setattr(train._Training, "run_epoch", killed_in_epoch_3)
+    monkeypatch.setattr(loop.Training, "run_epoch", killed_in_epoch_3)
     with pytest.raises(Killed):
         fit(config, tiny[0], tiny[1], folder=tmp_path, progress=False)
     assert (tmp_path / STATE).is_file() and not (tmp_path / MODEL).exists()
-    monkeypatch.setattr(train._Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), step(self, epoch))[1])
+    monkeypatch.setattr(loop.Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), step(self, epoch))[1])
     resumed = fit(config, tiny[0], tiny[1], folder=tmp_path, resume=True, progress=False)
     assert epochs == [1, 2, 3]
     assert same_weights(run, resumed)
@@ -153,18 +154,18 @@ def test_denoising_changes_training(config, tiny, run):
 
 def test_prediction_mixes_as_the_preset_says(tiny):
     torch.manual_seed(0)
-    model = train.CMPAE(presets["released"].changed(width=16), tiny[2].spec)
+    model = CMPAE(presets["released"].changed(width=16), tiny[2].spec)
     cross, alone = (predict(model, tiny[2], cross_attention=c) for c in (True, False))
     mixed = predict(model, tiny[2])
     torch.testing.assert_close(mixed.video.probability, 0.7 * cross.video.probability + 0.3 * alone.video.probability)
     torch.testing.assert_close(mixed.snippet.vacuity, 0.7 * cross.snippet.vacuity + 0.3 * alone.snippet.vacuity)
-    plain = train.CMPAE(Config(width=16), tiny[2].spec)
+    plain = CMPAE(Config(width=16), tiny[2].spec)
     assert torch.equal(predict(plain, tiny[2]).video.log_alpha, predict(plain, tiny[2], cross_attention=True).video.log_alpha)
 
 
 def test_prediction_batches_do_not_matter(tiny, run, monkeypatch):
     whole = predict(run.model, tiny[2])
-    monkeypatch.setattr(train, "PREDICTION_BATCH", 7)
+    monkeypatch.setattr(inference, "prediction_batch", lambda *_: 7)
     torch.testing.assert_close(predict(run.model, tiny[2]).snippet.probability, whole.snippet.probability)
 
 

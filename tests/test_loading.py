@@ -1,0 +1,82 @@
+"""Batches: read ahead, resident or taken one by one, they are the same numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from cmpae_toolkit.config import Config, DataSpec, StreamSpec, presets
+from cmpae_toolkit.data import load, open_store, pack
+from cmpae_toolkit.loading import LARGEST_BATCH, Loader, Resident, choose_device, prediction_batch, read_ahead, take
+
+CPU = torch.device("cpu")
+INDICES = [np.array([5, 0, 3]), np.array([1]), np.array([2, 2, 7, 6])]
+
+
+def assert_same(batches, video_set):
+    batches = list(batches)
+    assert len(batches) == len(INDICES)
+    for (features, weak), index in zip(batches, INDICES, strict=True):
+        for name, x in video_set.features.items():
+            assert features[name].dtype == torch.float32 and np.array_equal(features[name].numpy(), x[index].astype(np.float32))
+        assert np.array_equal(weak.numpy(), video_set.weak_labels[index])
+
+
+@pytest.mark.parametrize("how", [
+    lambda s: (take(s, i, CPU) for i in INDICES), lambda s: read_ahead(s, INDICES, CPU), lambda s: Resident(s, CPU).batches(INDICES),
+    lambda s: Loader(s, CPU).batches(INDICES),
+], ids=["taken", "read ahead", "resident", "loader"])
+def test_every_way_gives_the_same_batches(how, tiny):
+    assert_same(how(tiny[0]), tiny[0])
+
+
+def test_read_ahead_from_a_packed_store(tiny, tmp_path):
+    store = open_store(pack(tiny[0].to_folder(tmp_path / "set"), "train", tmp_path / "store", progress=False))
+    assert all(isinstance(x, np.memmap) for x in store.features.values())
+    assert_same(read_ahead(store, INDICES, CPU), store)
+
+
+def test_only_one_batch_is_read_ahead(tiny, monkeypatch):
+    read = []
+    monkeypatch.setattr("cmpae_toolkit.loading.take", lambda s, index, device: read.append(index))
+    batches = read_ahead(tiny[0], range(10), CPU)
+    next(batches)
+    assert len(read) <= 2
+    assert len(list(batches)) == 9 and read == list(range(10))
+
+
+def test_an_unreadable_batch_ends_the_loop_with_its_error(tiny, monkeypatch):
+    def broken(video_set, index, device):
+        if index == 3:
+            raise OSError("a disk gone")
+        return index
+
+    monkeypatch.setattr("cmpae_toolkit.loading.take", broken)
+    batches = read_ahead(tiny[0], range(10), CPU)
+    assert [next(batches), next(batches), next(batches)] == [0, 1, 2]
+    with pytest.raises(OSError, match="a disk gone"):
+        next(batches)
+
+
+def test_prediction_batch_follows_the_size_of_a_video():
+    """LLP's shape at the paper's width: frames 80 x (2048 + 2 x 512), and so on, in float32 within half a gigabyte."""
+    def spec(snippets):
+        return DataSpec(("a",), snippets, {"audio": StreamSpec(128, 1, "audio"), "frames": StreamSpec(2048, 8, "visual")})
+
+    numbers = 80 * (2048 + 2 * 512) + 10 * (128 + 2 * 512) + 2 * 10 * 12 * 512
+    assert prediction_batch(spec(10), presets["paper"], CPU) == 512 * 2**20 // (4 * numbers)
+    assert prediction_batch(spec(600), presets["paper"], CPU) == 512 * 2**20 // (60 * 4 * numbers)
+    assert prediction_batch(spec(10**6), presets["paper"], CPU) == 1
+    assert prediction_batch(spec(1), Config(width=1), CPU) == LARGEST_BATCH
+
+
+def test_features_of_a_loaded_set_fit_its_device():
+    assert choose_device("cpu") == CPU
+    assert Loader(load("tiny", "val"), CPU).resident is None  # on a CPU the arrays are in memory, or mapped, already
+
+
+@pytest.mark.requires_cuda
+def test_a_small_set_is_resident_on_a_gpu():
+    video_set = load("tiny", "val")
+    loader = Loader(video_set, torch.device("cuda"))
+    assert loader.resident is not None
+    assert_same(((({n: x.cpu() for n, x in f.items()}), w.cpu()) for f, w in loader.batches(INDICES)), video_set)
