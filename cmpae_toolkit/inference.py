@@ -76,6 +76,6 @@ def score(config: Config, estimate: np.ndarray, reference: np.ndarray) -> dict:
     return scores
 
 
-def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager:
-    """bfloat16 where it is safe, when asked for."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+def autocast(device: torch.device, enabled: bool, cache: bool = True) -> contextlib.AbstractContextManager:
+    """bfloat16 where it is safe, when asked for; without its cache of cast weights where a graph is recorded."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=cache)

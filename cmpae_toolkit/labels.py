@@ -53,6 +53,12 @@ def warm_up(epoch: int, batch: int, batches: int, config: Config) -> float:
     return min(1.0, (epoch - 1 + batch / batches) / config.noise_warm_up_epochs)
 
 
+def check_ratios(ratios: Float[Tensor, "modality category"]) -> None:
+    """Raises InputError on noise ratios outside 0..1: they are shares of labels."""
+    if not bool(((ratios >= 0) & (ratios <= 1)).all()):
+        raise InputError("noise ratios are shares of labels: each must lie in 0..1.")
+
+
 def remove_noisy_labels(
     labels: Float[Tensor, "video modality category"],
     losses: Float[Tensor, "video modality category"],
@@ -61,12 +67,10 @@ def remove_noisy_labels(
     """Training labels with noisy positives set to 0, per category over the batch.
 
     A modality's label is dropped when, among the n positives, the other modality's loss is among the k smallest and its own
-    among the k largest, k = floor(ratio n). A positive is a label above 0.5. Raises InputError on ratios outside 0..1
-    that are on the CPU.
+    among the k largest, k = floor(ratio n). A positive is a label above 0.5. `check_ratios` looks at the ratios once, not here,
+    where a GPU would have to be waited for in every batch.
     """
     ratios = ratios.to(device=labels.device, dtype=torch.float64 if labels.device.type != "mps" else torch.float32)
-    if ratios.device.type == "cpu" and not bool(((ratios >= 0) & (ratios <= 1)).all()):  # a GPU would have to be waited for
-        raise InputError("noise ratios are shares of labels: each must lie in 0..1.")
     positive = labels > 0.5
     dropped = (ratios * positive.sum(0)).floor().long()
     own_is_hard = _is_among_smallest(-losses, positive, dropped)
@@ -79,5 +83,4 @@ def _is_among_smallest(
 ) -> Bool[Tensor, "video modality category"]:
     """Whether a value is one of the `count` (modality, category) smallest of its column, looking only at the marked ones."""
     order = value.masked_fill(~among, float("inf")).argsort(dim=0, stable=True)
-    rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(value), device=value.device).view(-1, 1, 1).expand_as(order))
-    return among & (rank < count)
+    return among & (order.argsort(dim=0) < count)

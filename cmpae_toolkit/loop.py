@@ -1,11 +1,11 @@
-"""One training run, epoch by epoch: the step on a batch, the epoch, and what is chosen on val after it."""
+"""One training run, epoch by epoch, and what is chosen on val after each."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,49 +17,32 @@ from .config import Config
 from .data.videoset import VideoSet
 from .decode import Thresholds
 from .errors import InputError
+from .graphs import StaticStep
 from .inference import autocast, predict, score
 from .loading import Loader, choose_device
-from .model import CMPAE, Features
+from .model import CMPAE
 from .runs import Run, TrainingState, flat
+from .steps import adam, learning_rate, set_learning_rate, shuffled, teacher_of, training_step
 
 SEED_STRIDE = 100_003  # a prime between the seeds of runs, so that no two runs share an epoch's seed
-
-
-def training_step(
-    model: CMPAE, features: Features, weak_label: Tensor, ratios: Tensor | None, epoch: int, batch: int, batches: int
-) -> tuple[dict[str, Tensor], Tensor]:
-    """The named losses of one batch and the training labels they were taken with; the caller steps the optimiser.
-
-    `ratios` (modality, category): noise ratios, or None to keep all labels. `epoch` counts from 1, `batch` from 0; even
-    batches let the joint branch teach, odd ones the modalities (Eq. 10).
-    """
-    config = model.config
-    embedded = model.embed(features)
-    projected = model.hybrid_attention.project(embedded)  # the same in all passes over the batch
-    training_labels = labels.training_labels(weak_label, config)
-    if ratios is not None:
-        with torch.no_grad():  # dropout stays on, as in JoMoLD
-            alone = model.judge_video(embedded, cross_attention=False, projected=projected)
-            risks = losses.evidence_risk(alone, training_labels, "log")
-        now = ratios * labels.warm_up(epoch, batch, batches, config)
-        training_labels = labels.remove_noisy_labels(training_labels, risks, now)
-    teacher = "joint" if batch % 2 == 0 else "modality"
-    evidence = model.judge(embedded, projected=projected)
-    return losses.training_losses(evidence, training_labels, weak_label, config, teacher, epoch), training_labels
 
 
 class Training:
     """The loop's state. Randomness is seeded per epoch, so that stopping between epochs changes nothing."""
 
     def __init__(
-        self, config: Config, train_set: VideoSet, val_set: VideoSet, ratios: Tensor | None, device: str | None, mixed_precision: bool
+        self, config: Config, train_set: VideoSet, val_set: VideoSet, ratios: Tensor | None, device: str | None,
+        mixed_precision: bool = False, graphed: bool = False,
     ) -> None:
         self.config, self.train_set, self.val_set, self.mixed_precision = config, train_set, val_set, mixed_precision
         self.device = choose_device(device)
+        if ratios is not None:
+            labels.check_ratios(ratios)
         self.ratios = None if ratios is None else ratios.to(self.device)
         with seeded(config.seed):
             self.model = CMPAE(config, train_set.spec).to(self.device)
-        self.optimizer = adam(self.model.parameters(), config.learning_rate, self.device)
+        self.optimizer = adam(self.model.parameters(), config.learning_rate, self.device, graphed)
+        self.static_step = StaticStep(self.model, self.optimizer, self.device, mixed_precision) if graphed else None
         self.train_loader, self.val_loader = Loader(train_set, self.device), Loader(val_set, self.device)
         self.thresholds = Thresholds.of(config, train_set.categories)
         self.start_thresholds = self.thresholds
@@ -72,14 +55,10 @@ class Training:
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Trains for one epoch and returns its row of the history."""
         started = time.perf_counter()
-        self.set_learning_rate(epoch)
+        set_learning_rate(self.optimizer, self.config, epoch)
         with seeded(self.config.seed + SEED_STRIDE * epoch):
             row = self.train_batches(epoch)
         return self.after_epoch(epoch, row, started)
-
-    def set_learning_rate(self, epoch: int) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, epoch)
 
     def after_epoch(self, epoch: int, row: dict[str, float], started: float) -> dict[str, float]:
         """Scores val, keeps the weights where they are the best so far, and chooses thresholds; completes the epoch's row."""
@@ -111,15 +90,24 @@ class Training:
         batches = shuffled(len(self.train_set), self.config.batch_size)
         sums: dict[str, Tensor] = {}
         for number, (features, weak_label) in enumerate(self.train_loader.batches(batches)):
-            with autocast(self.device, self.mixed_precision):
-                named, _ = training_step(self.model, features, weak_label, self.ratios, epoch, number, len(batches))
-                loss = losses.total(named, self.config)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            for name, value in {"loss": loss, **named}.items():
-                sums[name] = sums.get(name, 0) + value.detach() * len(weak_label)
+            for name, value in self.train_batch(features, weak_label, epoch, number, len(batches)).items():
+                sums[name] = sums.get(name, 0) + value * len(weak_label)
         return mean_losses(sums, len(self.train_set), epoch)
+
+    def train_batch(
+        self, features: dict[str, Tensor], weak_label: Tensor, epoch: int, batch: int, batches: int
+    ) -> dict[str, Tensor]:
+        """One Adam step; the named losses and their weighted sum "loss"."""
+        if self.static_step is not None:
+            now = None if self.ratios is None else self.ratios * labels.warm_up(epoch, batch, batches, self.config)
+            return self.static_step(features, weak_label, now, teacher_of(batch), epoch)
+        with autocast(self.device, self.mixed_precision):
+            named, _ = training_step(self.model, features, weak_label, self.ratios, epoch, batch, batches)
+            loss = losses.total(named, self.config)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return {name: value.detach() for name, value in {"loss": loss, **named}.items()}
 
     def state(self) -> TrainingState:
         names = dict(enumerate(n for n, _ in self.model.named_parameters()))
@@ -144,21 +132,6 @@ class Training:
         self.model.load_state_dict(self.best)
         return Run(self.model.eval(), pd.DataFrame(self.history), self.thresholds, self.best_epoch, self.data)
 
-
-
-def shuffled(count: int, batch_size: int) -> list[np.ndarray]:
-    """The positions 0 .. count - 1 in a random order of torch's generator, in batches."""
-    return np.array_split(torch.randperm(count).numpy(), range(batch_size, count, batch_size))
-
-
-def learning_rate(config: Config, epoch: int) -> float:
-    """The step decay: a factor `decay` every `decay_epochs` epochs, which count from 1."""
-    return config.learning_rate * config.decay ** ((epoch - 1) // config.decay_epochs)
-
-
-def adam(parameters: Iterable[Tensor], rate: float, device: torch.device) -> torch.optim.Adam:
-    """Adam, all of its arithmetic in one kernel where PyTorch has one."""
-    return torch.optim.Adam(parameters, lr=rate, fused=device.type in ("cpu", "cuda"))
 
 
 def mean_losses(sums: dict[str, Tensor], count: int, epoch: int) -> dict[str, float]:

@@ -147,8 +147,13 @@ def training_losses(
     if config.mutual_weight:
         losses["mutual"] = reduce(mutual_loss(evidence.joint, evidence.video, weak_label, config, teacher))
     if config.kl_weight and isinstance(evidence.video, Opinion):
-        losses["kl"] = reduce(kl_to_uniform(evidence.video, labels).sum(1)) * min(1.0, epoch / config.kl_epochs)
+        losses["kl"] = reduce(kl_to_uniform(evidence.video, labels).sum(1)) * kl_share(config, epoch)
     return losses
+
+
+def kl_share(config: Config, epoch: int) -> float:
+    """How much of its weight the KL term has in an epoch (from 1): it grows linearly over `kl_epochs`; 0 where it is off."""
+    return min(1.0, epoch / config.kl_epochs) if config.kl_weight else 0.0
 
 
 def total(losses: dict[str, Tensor], config: Config) -> Tensor:

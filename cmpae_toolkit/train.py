@@ -16,8 +16,9 @@ from .data.videoset import VideoSet
 from .errors import InputError
 from .inference import evaluate, mix, predict, score
 from .loading import choose_device, take
-from .loop import Training, training_step
+from .loop import Training
 from .runs import STATE, Run, TrainingState, check_same_data, read_json, write_json
+from .steps import training_step
 
 __all__ = [
     "check_trainable", "choose_device", "estimate_noise_ratios", "evaluate", "fit", "mix", "predict", "score", "take", "training_step",
@@ -26,18 +27,20 @@ __all__ = [
 
 def fit(
     config: Config, train_set: VideoSet, val_set: VideoSet, *, ratios: Tensor | None = None, device: str | None = None,
-    folder: str | Path | None = None, resume: bool = False, mixed_precision: bool = False, progress: bool = True,
+    folder: str | Path | None = None, resume: bool = False, mixed_precision: bool = False, graphed: bool = False,
+    progress: bool = True,
 ) -> Run:
     """Trains on weak labels; the epoch, and thresholds where the config asks for it, are chosen on `val_set`.
 
     `ratios`: noise ratios (modality, category), estimated first when the config denoises and none are given. With a
     `folder` the state is saved each epoch, and `resume=True` goes on from it: on CPU to the same weights as without the
-    interruption. Raises InputError when the sets lack labels or do not fit together.
+    interruption. `mixed_precision`: bfloat16 where it is safe. `graphed`: on a GPU, each step is replayed from a CUDA graph
+    (`graphs.StaticStep`). Raises InputError when the sets lack labels or do not fit together.
     """
     check_trainable(train_set, val_set)
     if config.denoise and ratios is None:
         ratios = estimate_noise_ratios(config, train_set, val_set, device=device, progress=progress)
-    training = Training(config, train_set, val_set, ratios if config.denoise else None, device, mixed_precision)
+    training = Training(config, train_set, val_set, ratios if config.denoise else None, device, mixed_precision, graphed)
     state_file = None if folder is None else Path(folder) / STATE
     if state_file is not None and resume and state_file.is_file():
         training.restore(TrainingState.load(state_file, training.key))

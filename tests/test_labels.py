@@ -51,7 +51,7 @@ def test_removal_worked():
 
 def test_ratios_must_be_shares():
     with pytest.raises(InputError, match=r"0\.\.1"):
-        labels.remove_noisy_labels(torch.ones(2, 2, 1), torch.ones(2, 2, 1), torch.tensor([[0.5], [1.2]]))
+        labels.check_ratios(torch.tensor([[0.5], [1.2]]))
 
 
 def test_noise_ratios_are_the_plain_loop():

@@ -16,8 +16,8 @@ PACKAGE = ROOT / "cmpae_toolkit"
 # each layer may import from the ones before it
 LAYERS = [
     {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
-    {"model", "probes"}, {"runs", "compare", "loading"}, {"released", "inference"}, {"loop"}, {"train", "stacked"}, {"what_if"},
-    {"explorer", "report"}, {"experiments"}, {"cli"},
+    {"model", "probes"}, {"runs", "compare", "loading", "steps"}, {"released", "inference"}, {"graphs"}, {"loop"},
+    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
 ]
 
 
