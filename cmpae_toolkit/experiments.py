@@ -46,8 +46,9 @@ class Job:
 
     @property
     def file(self) -> str:
-        """Readable, and unique to the config: <data>/<variant>-seed<n>-<hash>.json."""
-        digest = hashlib.sha256(repr(self.config).encode()).hexdigest()[:8]
+        """Readable, and unique to the config: <data>/<variant>-seed<n>-<hash>.json. A field that a later version adds with the
+        old behaviour as its default changes no name."""
+        digest = hashlib.sha256(repr(sorted(self.config.difference(Config()).items())).encode()).hexdigest()[:8]
         plain = "".join(c if c.isalnum() else "_" for c in self.variant)
         scored = "" if self.split == "test" else f"-{self.split}"
         return f"{Path(self.data).name}/{plain}-seed{self.config.seed}-{digest}{scored}.json"

@@ -17,7 +17,7 @@ from .errors import InputError
 Batch = tuple[dict[str, Tensor], Tensor | None]  # features by stream, weak labels
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that a data set may take
-PREDICTION_BYTES = 512 * 2**20  # that the activations of one batch of `predict` may take on a CPU
+PREDICTION_BYTES = 128 * 2**20  # that one batch of `predict` may take on a CPU: larger ones fall out of the caches
 LARGEST_BATCH = 1024
 
 

@@ -58,13 +58,13 @@ def test_an_unreadable_batch_ends_the_loop_with_its_error(tiny, monkeypatch):
 
 
 def test_prediction_batch_follows_the_size_of_a_video():
-    """LLP's shape at the paper's width: frames 80 x (2048 + 2 x 512), and so on, in float32 within half a gigabyte."""
+    """LLP's shape at the paper's width: frames 80 x (2048 + 2 x 512), and so on, in float32 within 128 MiB."""
     def spec(snippets):
         return DataSpec(("a",), snippets, {"audio": StreamSpec(128, 1, "audio"), "frames": StreamSpec(2048, 8, "visual")})
 
     numbers = 80 * (2048 + 2 * 512) + 10 * (128 + 2 * 512) + 2 * 10 * 12 * 512
-    assert prediction_batch(spec(10), presets["paper"], CPU) == 512 * 2**20 // (4 * numbers)
-    assert prediction_batch(spec(600), presets["paper"], CPU) == 512 * 2**20 // (60 * 4 * numbers)
+    assert prediction_batch(spec(10), presets["paper"], CPU) == 128 * 2**20 // (4 * numbers)
+    assert prediction_batch(spec(600), presets["paper"], CPU) == 128 * 2**20 // (60 * 4 * numbers)
     assert prediction_batch(spec(10**6), presets["paper"], CPU) == 1
     assert prediction_batch(spec(1), Config(width=1), CPU) == LARGEST_BATCH
 

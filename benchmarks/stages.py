@@ -1,0 +1,201 @@
+"""Each stage of the toolkit's work, timed at 1, 2 and 4 times its usual size on random numbers of LLP's shapes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import floors
+from cmpae_toolkit import data, decode, metrics
+from cmpae_toolkit.config import DataSpec, StreamSpec, presets
+from cmpae_toolkit.data.videoset import VideoSet
+from cmpae_toolkit.inference import predict
+from cmpae_toolkit.loop import Training
+from cmpae_toolkit.model import CMPAE
+from cmpae_toolkit.opinion import PointEstimate
+from cmpae_toolkit.train import fit
+
+SNIPPETS, CATEGORIES = 10, 25
+SHAPES = {"audio": (SNIPPETS, 128), "frames": (8 * SNIPPETS, 2048), "clip": (SNIPPETS, 512)}
+STREAMS = {"audio": StreamSpec(128, 1, "audio"), "frames": StreamSpec(2048, 8, "visual"), "clip": StreamSpec(512, 1, "visual")}
+SPEC = DataSpec(tuple(f"category_{i}" for i in range(CATEGORIES)), SNIPPETS, STREAMS)
+TRAIN, VAL, TEST = 10_000, 649, 1_200  # videos of LLP's splits
+STEPS, WARM_UP = 6, 2
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: `seconds` of the whole stage, extrapolated from a part of it or not, and what it could not be below."""
+
+    stage: str
+    size: str
+    seconds: float
+    floor: float
+    extrapolated: bool = False
+    note: str = ""
+
+
+def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
+    """Random half-precision features and rolls of LLP's shapes; with a folder, features are memory-mapped from there."""
+    rng = np.random.default_rng(seed)
+    features = {}
+    for name, shape in SHAPES.items():
+        array = np.empty((count, *shape), np.float16)
+        if folder is not None:
+            array = np.lib.format.open_memmap(Path(folder) / f"{name}.npy", "w+", np.float16, (count, *shape))
+        for i in range(0, count, 64):
+            part = array[i : i + 64]
+            part[:] = np.maximum(rng.standard_normal(part.shape, dtype=np.float32), 0)
+        features[name] = array
+    modalities = {name: stream.modality for name, stream in STREAMS.items()}
+    ids = tuple(f"{i:011d}" for i in range(count))
+    return VideoSet("random", "val", SPEC.categories, ids, features, modalities, weak_labels(count, rng), rolls(count, rng), ids, True)
+
+
+def weak_labels(count: int, rng: np.random.Generator) -> np.ndarray:
+    return (rng.random((count, CATEGORIES)) < 1.6 / CATEGORIES).astype(np.float32)
+
+
+def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS) -> np.ndarray:
+    """About two categories a video and modality, each in two runs of any length."""
+    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, CATEGORIES)), axis=0)[:, :, :, :, :, :]
+    at = np.arange(snippets)[:, None]
+    is_on = rng.random((count, 2, 1, CATEGORIES)) < 2 / CATEGORIES
+    return ((at >= first[0]) & (at < second[0]) | (at >= first[1]) & (at < second[1])) & is_on
+
+
+def import_(_: float) -> Iterator[Row]:
+    """`import cmpae_toolkit`, and what training needs, beyond `import torch`."""
+    code = "import time, torch; t = time.perf_counter(); import cmpae_toolkit{}; print(time.perf_counter() - t)"
+    for what in ("", ".train"):
+        found = [float(subprocess.run([sys.executable, "-c", code.format(what)], capture_output=True, check=True).stdout) for _ in range(3)]
+        yield Row(f"import cmpae_toolkit{what}", "", float(np.median(found)), 0.0, note="beyond import torch")
+
+
+def epoch(_: float) -> Iterator[Row]:
+    """One training epoch of the preset `released` on 10,000 videos from a memory-mapped store, by a few of its steps."""
+    config = presets["released"]
+    with tempfile.TemporaryDirectory() as folder:
+        for factor in (1, 2, 4):
+            size = config.batch_size * factor
+            store = videos(size * (STEPS + WARM_UP), folder)
+            ratios = torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)
+            training = Training(config.changed(batch_size=size), store, videos(1), ratios, "cpu")
+            training.model.train()
+            batches = np.array_split(np.random.default_rng(1).permutation(len(store)), STEPS + WARM_UP)
+            rate, times = _rate(config, size), []
+            started = time.perf_counter()
+            for number, (features, weak) in enumerate(training.train_loader.batches(batches)):
+                training.train_batch(features, weak, 2, number, len(batches))
+                times.append(time.perf_counter() - started)
+                started = time.perf_counter()
+            rate = max(rate, _rate(config, size))
+            per_video = float(np.median(times[WARM_UP:])) / size
+            yield Row("epoch, preset released", f"batch x {factor}", per_video * TRAIN, floors.training(config, SPEC) * TRAIN / rate, True)
+
+
+def prediction(_: float) -> Iterator[Row]:
+    """`predict` of LLP's val split with the preset `released`, and of twice and four times as many videos."""
+    config = presets["released"]
+    model = CMPAE(config, SPEC)
+    for factor in (1, 2, 4):
+        video_set = videos(VAL * factor)
+        rate = _rate(config, 128)
+        seconds = _best(lambda video_set=video_set: predict(model, video_set), 3)
+        floor = floors.prediction(config, SPEC) * len(video_set) / max(rate, _rate(config, 128))
+        yield Row("predict a split", f"val x {factor}", seconds, floor)
+
+
+def thresholds(copy: float) -> Iterator[Row]:
+    """Choosing 25 thresholds among 10 candidates after the forward pass; also over more categories' worth of videos."""
+    config = presets["released"]
+    for factor in (1, 2, 4):
+        count, rng = VAL * factor, np.random.default_rng(0)
+        p = {"snippet": (count, 2, SNIPPETS, CATEGORIES), "video": (count, 2, CATEGORIES), "joint": (count, CATEGORIES)}
+        evidence = _Evidence(**{name: PointEstimate(torch.rand(shape)) for name, shape in p.items()})
+        reference, start = rolls(count, rng), decode.Thresholds.of(config, SPEC.categories)
+        call = (evidence, reference, start, "visual", config.threshold_candidates)
+        moved = len(config.threshold_candidates) * count * CATEGORIES * SNIPPETS * (4 + 1)  # a probability read, a cell written
+        yield Row("choose 25 thresholds", f"val x {factor}", _best(lambda call=call: decode.choose_video_thresholds(*call)), moved / copy)
+
+
+def scoring(copy: float) -> Iterator[Row]:
+    """All ten F-scores: more videos, and longer ones."""
+    for factor, snippets in ((1, SNIPPETS), (2, SNIPPETS), (4, SNIPPETS), (1, 150), (1, 300), (1, 600)):
+        count, rng = (TEST * factor, np.random.default_rng(0)) if snippets == SNIPPETS else (100, np.random.default_rng(0))
+        estimate, reference = rolls(count, rng, snippets), rolls(count, rng, snippets)
+        moved = 2 * 2 * count * 3 * snippets * CATEGORIES  # both rolls of three tracks, read at both levels
+        size = f"test x {factor}" if snippets == SNIPPETS else f"100 videos of {snippets} snippets"
+        seconds = _best(lambda estimate=estimate, reference=reference: metrics.f_scores(estimate, reference))
+        yield Row("score both levels", size, seconds, moved / copy)
+
+
+def packing(copy: float) -> Iterator[Row]:
+    """A folder of single feature files into a packed store."""
+    for factor in (1, 2, 4):
+        with tempfile.TemporaryDirectory() as folder:
+            video_set = videos(100 * factor)
+            source = video_set.to_folder(Path(folder) / "set")
+            started = time.perf_counter()
+            data.pack(source, "val", Path(folder) / "store", progress=False)
+            seconds = time.perf_counter() - started
+        moved = 2 * sum(x.nbytes for x in video_set.features.values())
+        yield Row("pack", f"{100 * factor} videos", seconds, moved / copy)
+
+
+def gpu(_: float) -> Iterator[Row]:
+    """25 epochs on 10,000 videos with validation each epoch, threshold choice and test, on one GPU; and ten seeds at once."""
+    from cmpae_toolkit.inference import evaluate
+    from cmpae_toolkit.stacked import fit_seeds
+
+    config = presets["released"].changed(epochs=25)
+    train_set, val_set, test_set = videos(TRAIN), videos(VAL, seed=1), videos(TEST, seed=2)
+    ratios = torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)
+    for graphed, mixed in ((False, False), (True, False), (True, True)):
+        started = time.perf_counter()
+        run = fit(
+            config, train_set, val_set, ratios=ratios, device="cuda", graphed=graphed, mixed_precision=mixed, progress=False
+        )
+        evaluate(run, test_set)
+        note = ", ".join(["CUDA graphs"] * graphed + ["bfloat16"] * mixed) or "plain"
+        yield Row("25 epochs of LLP's size, one seed", "1 x", time.perf_counter() - started, 0.0, note=note)
+    started = time.perf_counter()
+    fit_seeds(config, range(10), train_set, val_set, ratios=ratios.expand(10, -1, -1), device="cuda", progress=False)
+    yield Row("25 epochs of LLP's size, ten seeds", "10 x", time.perf_counter() - started, 0.0, note="stacked")
+
+
+STAGES = {
+    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing, "gpu": gpu,
+}
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    snippet: PointEstimate
+    video: PointEstimate
+    joint: PointEstimate
+
+
+def _rate(config, batch: int) -> float:
+    """Multiply-adds a second: the faster of the two products that most of the time goes to."""
+    tokens = batch * 2 * SNIPPETS
+    return max(floors.matrix_rate(tokens, config.width, config.width), floors.matrix_rate(8 * batch * SNIPPETS, 2048, config.width))
+
+
+def _best(call, repeats: int = REPEATS) -> float:
+    call()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
