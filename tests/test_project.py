@@ -17,7 +17,7 @@ PACKAGE = ROOT / "cmpae_toolkit"
 LAYERS = [
     {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
     {"model", "probes"}, {"runs", "compare", "loading", "steps"}, {"released", "inference"}, {"graphs"}, {"loop"},
-    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments"}, {"cli"},
+    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments", "grids"}, {"cli"},
 ]
 
 
