@@ -8,13 +8,14 @@ READY := .venv/.ready
 
 export CMPAE_DATA
 
-.PHONY: help run test lab lint notebooks checkpoint clean
+.PHONY: help run test lab lint bench notebooks checkpoint clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make notebooks   run all notebooks and save their outputs"
+	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoint that ships with the package anew"
 
@@ -38,6 +39,9 @@ lab: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
 notebooks: $(READY)
 	CMPAE_DATA= CMPAE_PRESET= $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb

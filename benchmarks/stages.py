@@ -67,7 +67,7 @@ def weak_labels(count: int, rng: np.random.Generator) -> np.ndarray:
 
 def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS) -> np.ndarray:
     """About two categories a video and modality, each in two runs of any length."""
-    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, CATEGORIES)), axis=0)[:, :, :, :, :, :]
+    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, CATEGORIES)), axis=0)
     at = np.arange(snippets)[:, None]
     is_on = rng.random((count, 2, 1, CATEGORIES)) < 2 / CATEGORIES
     return ((at >= first[0]) & (at < second[0]) | (at >= first[1]) & (at < second[1])) & is_on
