@@ -10,7 +10,7 @@ import hashlib
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,15 @@ from tqdm.auto import tqdm
 
 from . import data, metrics
 from .config import Config
-from .decode import decode
+from .decode import Thresholds, decode
 from .errors import InputError
+from .model import Evidence
 from .report import provenance
 from .runs import flat, read_json, write_json
 from .train import estimate_noise_ratios, fit, predict, score
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
+CURVE = np.round(np.arange(0.05, 0.96, 0.05), 2)  # snippet thresholds at which val is scored
 
 
 @dataclass(frozen=True)
@@ -101,19 +103,51 @@ def _run(job_and_folder: tuple[Job, Path], threads: int, device: str | None) -> 
     write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
 
 
-def run(job: Job, device: str | None = None) -> dict[str, Any]:
-    """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val."""
+def run(job: Job, device: str | None = None, ratios: list[list[float]] | None = None) -> dict[str, Any]:
+    """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val.
+
+    `ratios`: the noise ratios (modality, category) where they are known already.
+    """
     started = time.perf_counter()
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    trained = fit(job.config, train_set, val_set, device=device, progress=False)
+    known = None if ratios is None else torch.tensor(ratios, dtype=torch.float64)
+    trained = fit(job.config, train_set, val_set, ratios=known, device=device, progress=False)
+    curve = threshold_curve(predict(trained.model, val_set), trained.thresholds, val_set.reference)
     test_set = data.load(job.data, job.split)
     rolls = decode(predict(trained.model, test_set), trained.thresholds)
-    per_video = metrics.scores_per_video(rolls, test_set.reference)
     return {
-        **provenance(trained, test_set, device), "scores": score(job.config, rolls, test_set.reference),
-        "per_video": {level: np.round(100 * per_video[level][KEPT_PER_VIDEO], 2).tolist() for level in metrics.LEVELS},
-        "history": trained.history.round(5).to_dict("list"), "seconds": round(time.perf_counter() - started, 1),
+        **provenance(trained, test_set, device), "split": job.split, "scores": score(job.config, rolls, test_set.reference),
+        "per_video": _type_per_video(rolls, test_set.reference), "per_category": _per_category(rolls, test_set.reference),
+        "val_by_snippet_threshold": curve, "history": trained.history.round(5).to_dict("list"),
+        "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def threshold_curve(evidence: Evidence, thresholds: Thresholds, reference: np.ndarray) -> dict[str, list[float]]:
+    """Type F at both levels over snippet thresholds, the video thresholds left as they are; empty for AVE's task."""
+    if thresholds.both is not None:
+        return {}
+    curve: dict[str, list[float]] = {"threshold": CURVE.tolist(), **{f"{level}.{KEPT_PER_VIDEO}": [] for level in metrics.LEVELS}}
+    for value in CURVE:
+        changed = replace(thresholds, snippet=np.full_like(thresholds.snippet, value))
+        scores = metrics.f_scores(decode(evidence, changed), reference)
+        for level in metrics.LEVELS:
+            curve[f"{level}.{KEPT_PER_VIDEO}"].append(round(scores[level][KEPT_PER_VIDEO], 3))
+    return curve
+
+
+def _type_per_video(rolls: np.ndarray, reference: np.ndarray) -> dict[str, list[float]]:
+    per_video = metrics.scores_per_video(rolls, reference)
+    return {level: np.round(100 * per_video[level][KEPT_PER_VIDEO], 2).tolist() for level in metrics.LEVELS}
+
+
+def _per_category(rolls: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, list[float | None]]]:
+    """`metrics.category_scores` for JSON, which has no NaN."""
+    def plain(values: np.ndarray) -> list[float | None]:
+        return [None if np.isnan(v) else round(float(v), 2) for v in values]
+
+    scores = metrics.category_scores(rolls, reference)
+    return {level: {track: plain(values) for track, values in tracks.items()} for level, tracks in scores.items()}
 
 
 def _is_finished(file: Path) -> bool:

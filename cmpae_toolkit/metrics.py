@@ -41,6 +41,20 @@ def scores_per_video(estimate: np.ndarray, reference: np.ndarray) -> dict[str, d
     return result
 
 
+def category_scores(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """F of each category in percent, its counts added over all videos: `{"segment": {"audio", "visual", "audio_visual"}, "event": ...}`.
+
+    Arrays (category,), NaN where a category occurs in no roll of a track. Not the usual headline, which averages within each
+    video first; there a frequent category counts in many videos. Raises InputError as `f_scores`.
+    """
+    estimate, reference = _checked(estimate, reference)
+    result = {}
+    for level, count in (("segment", segment_counts), ("event", event_counts)):
+        f, occurs = category_f(count(with_audio_visual(estimate), with_audio_visual(reference)).sum(axis=1))
+        result[level] = dict(zip(SCORES, np.where(occurs, 100 * f, np.nan), strict=False))
+    return result
+
+
 def mean_score(scores: dict[str, dict[str, float]]) -> float:
     """The mean of the ten F-scores, by which the paper's Table 1 and the choice of an epoch go."""
     return float(np.mean([scores[level][name] for level in LEVELS for name in SCORES]))
