@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import data, released, report
+from . import data, experiments, released, report, tables
 from .config import config_for, preset_for, presets
 from .errors import InputError, InputWarning
 from .runs import load_run, write_json
@@ -88,7 +88,41 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores here, too")
     sub.add_argument("--released", type=Path, metavar="FILE", help="the authors' checkpoint: prints their inference beside Table 2")
     sub.set_defaults(run=_evaluate)
+
+    sub = commands.add_parser("tables", help="make Tables 1 to 6: train what is missing, print, and write CSV, Markdown, LaTeX, PNG")
+    sub.add_argument("numbers", nargs="*", type=int, choices=tables.NUMBERS, metavar="N", help="which tables (default: all six)")
+    sub.add_argument("--data", nargs="+", default=[data.default_name()], metavar="NAME_OR_FOLDER", help="(default: %(default)s)")
+    sub.add_argument("--seeds", type=int, default=5, metavar="K", help="runs of each row, seeds 0 to K - 1 (default: %(default)s)")
+    sub.add_argument("--results", type=Path, default=Path("runs/tables"), metavar="FOLDER", help="of the runs (default: %(default)s)")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="of the tables (default: the one of the runs)")
+    sub.add_argument("--stored", action="store_true", help="train nothing: only read the runs that are there")
+    sub.add_argument("--workers", type=int, default=1, help="processes at once (default: %(default)s)")
+    sub.add_argument("--threads", type=int, default=1, help="threads of each (default: %(default)s)")
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them instead, such as tcp://host:8786")
+    sub.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
+    sub.set_defaults(run=_tables)
     return top
+
+
+def _tables(options: argparse.Namespace) -> int:
+    numbers = options.numbers or tables.NUMBERS
+    if not options.stored:
+        grid = tables.jobs_for(numbers, options.data, range(options.seeds))
+        experiments.run_grid(
+            grid, options.results, workers=options.workers, threads=options.threads, device=options.device, scheduler=options.scheduler
+        )
+        for name in options.data:
+            tables.write_floors(name, options.results)
+    for number in numbers:
+        table = tables.make(number, options.results, options.data)
+        print(table.to_markdown())
+        for path in table.save(options.out or options.results):
+            print(path)
+        print()
+    failed = experiments.failures(options.results)
+    for file, error in failed.items():
+        print(f"cmpae: failed: {file}: {error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _train(options: argparse.Namespace) -> None:

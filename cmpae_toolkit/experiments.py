@@ -1,4 +1,4 @@
-"""Grids of independent runs: variants x seeds x data sets on joblib, one JSON a run, resumable; and their summary as a table.
+"""Grids of independent runs: variants x seeds x data sets on joblib or a Dask cluster, one JSON a run, resumable.
 
 A run's JSON holds its config, seed, scores, per-video type scores, thresholds, history, seconds, device, versions and data
 checksum. Finished runs are never repeated; a failed one is recorded with its error and tried again by the next call.
@@ -6,10 +6,11 @@ checksum. Finished runs are never repeated; a failed one is recorded with its er
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
-from scipy.stats import t as student_t
+from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from . import data, metrics
@@ -28,7 +28,7 @@ from .errors import InputError
 from .model import Evidence
 from .report import provenance
 from .runs import flat, read_json, write_json
-from .train import estimate_noise_ratios, fit, predict, score
+from .train import estimate_noise_ratios, estimator_config, fit, predict, score
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
 CURVE = np.round(np.arange(0.05, 0.96, 0.05), 2)  # snippet thresholds at which val is scored
@@ -67,40 +67,70 @@ def jobs(
     ]
 
 
-def run_grid(grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None) -> pd.DataFrame:
-    """Runs what is not finished yet, `workers` processes with `threads` threads each, and returns `collect(folder)`.
+def run_grid(
+    grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None, scheduler: str | None = None
+) -> pd.DataFrame:
+    """Runs what is not finished yet and returns `collect(folder)`.
 
-    The noise ratios of each data set and seed are estimated first, once, so that no two runs train the same estimator.
+    `workers` local processes with `threads` threads each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the
+    workers of that cluster, which must be able to load the data by the same name. Results come back here and are written here. A
+    worker that dies loses nothing: its run is given to another. Each data set's and seed's noise ratios are estimated first, once.
     """
     folder = Path(folder)
-    todo = [job for job in grid if not _is_finished(folder / job.file)]
-    estimators = {(j.data, j.config.seed, j.config.width, j.config.estimator_epochs): j for j in todo if j.config.denoise}
-    _parallel(_estimate, estimators.values(), workers, "noise ratios", threads, device)
-    _parallel(_run, [(job, folder) for job in todo], workers, "runs", threads, device)
+    with _backend(workers, threads, scheduler):
+        todo = [job for job in grid if not _is_finished(folder / job.file)]
+        estimators = {_estimator_key(job): job for job in todo if job.config.denoise}
+        estimates = [(job, threads, device) for job in estimators.values()]
+        ratios = {_estimator_key(job): values for (job, *_), values in _results(_estimate, estimates, "noise ratios")}
+        runs = [(job, threads, device, ratios.get(_estimator_key(job))) for job in todo]
+        for (job, *_), result in _results(_run, runs, "runs"):
+            write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
     return collect(folder)
 
 
-def _parallel(call, items: Iterable[Any], workers: int, text: str, threads: int, device: str | None) -> None:
-    items = list(items)
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(call)(item, threads, device) for item in items)
-    for _ in tqdm(results, total=len(items), desc=text, disable=not items):
-        pass
+def _backend(workers: int, threads: int, scheduler: str | None) -> contextlib.AbstractContextManager:
+    """Joblib's processes, each held to its threads; or a Dask cluster."""
+    if scheduler is None:
+        return parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads)
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise InputError("a grid on a Dask cluster needs the extra `cluster`: pip install 'cmpae-toolkit[cluster]'.") from None
+    try:
+        return parallel_config("dask", scheduler_host=scheduler)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave the address out.") from None
 
 
-def _estimate(job: Job, threads: int, device: str | None) -> None:
+def _results(call, items: list[tuple], text: str) -> Iterator[tuple[tuple, Any]]:
+    """(item, call(*item)) as the calls end, behind one progress bar."""
+    done = Parallel(return_as="generator_unordered")(delayed(_numbered)(call, i, item) for i, item in enumerate(items))
+    for i, result in tqdm(done, total=len(items), desc=text, disable=not items):
+        yield items[i], result
+
+
+def _numbered(call, number: int, item: tuple) -> tuple[int, Any]:
+    return number, call(*item)
+
+
+def _estimator_key(job: Job) -> Any:
+    """Jobs of one key have the same noise ratios."""
+    return job.data, estimator_config(job.config)
+
+
+def _estimate(job: Job, threads: int, device: str | None) -> list[list[float]]:
     torch.set_num_threads(threads)
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    estimate_noise_ratios(job.config, train_set, val_set, device=device, progress=False)
+    return estimate_noise_ratios(job.config, train_set, val_set, device=device, progress=False).tolist()
 
 
-def _run(job_and_folder: tuple[Job, Path], threads: int, device: str | None) -> None:
-    job, folder = job_and_folder
+def _run(job: Job, threads: int, device: str | None, ratios: list[list[float]] | None) -> dict[str, Any]:
     torch.set_num_threads(threads)
     try:
-        result = run(job, device)
+        return run(job, device, ratios)
     except Exception as error:  # recorded, so that the rest of the grid goes on
-        result = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")}
-    write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
+        where = traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")
+        return {"error": f"{type(error).__name__}: {error}", "traceback": where}
 
 
 def run(job: Job, device: str | None = None, ratios: list[list[float]] | None = None) -> dict[str, Any]:
@@ -172,17 +202,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summarise(table: pd.DataFrame, against: str, scores: Iterable[str] = ("segment.type", "event.type")) -> pd.DataFrame:
-    """Per data set and variant: mean, standard deviation and n of each score, and its difference to `against`, paired by seed,
-    with the half-width of its 95 % interval over seeds (Student's t)."""
-    rows = []
-    for (title, variant), runs in table.groupby(["data", "variant"], sort=False):
-        row: dict[str, Any] = {"data": title, "variant": variant, "n": len(runs)}
-        reference = table[(table["data"] == title) & (table["variant"] == against)].set_index("seed")
-        for name in scores:
-            paired = (runs.set_index("seed")[name] - reference[name]).dropna()
-            row |= {name: runs[name].mean(), f"{name} sd": runs[name].std(), f"{name} difference": paired.mean()}
-            row[f"{name} ±"] = student_t.ppf(0.975, len(paired) - 1) * paired.std() / np.sqrt(len(paired)) if len(paired) > 1 else np.nan
-        rows.append(row)
-    return pd.DataFrame(rows)
-
+def failures(folder: str | Path) -> dict[str, str]:
+    """The runs of a folder that ended in an error: file -> error. The next `run_grid` tries them again."""
+    found = ((file, read_json(file)) for file in sorted(Path(folder).rglob("*.json")))
+    return {str(file): result["error"] for file, result in found if isinstance(result, dict) and "error" in result}

@@ -53,6 +53,13 @@ def fit(
     return training.finish()
 
 
+def estimator_config(config: Config) -> Config:
+    """The config of the network that estimates the noise ratios for runs of `config`: JoMoLD's, in their size and schedule."""
+    shared = ("width", "batch_size", "learning_rate", "decay", "decay_epochs", "seed", "audio_noise_threshold", "visual_noise_threshold")
+    kept = {name: getattr(config, name) for name in shared}
+    return Config(**NOISE_ESTIMATOR).changed(epochs=config.estimator_epochs, **kept)
+
+
 def estimate_noise_ratios(
     config: Config, train_set: VideoSet, val_set: VideoSet, *, device: str | None = None, progress: bool = True, cache: bool = True
 ) -> Tensor:
@@ -60,9 +67,7 @@ def estimate_noise_ratios(
 
     Kept under `CMPAE_HOME` per data set, seed and estimator, so that every preset of one grid uses the same ratios.
     """
-    shared = ("width", "batch_size", "learning_rate", "decay", "decay_epochs", "seed", "audio_noise_threshold", "visual_noise_threshold")
-    kept = {name: getattr(config, name) for name in shared}
-    estimator = Config(**NOISE_ESTIMATOR).changed(epochs=config.estimator_epochs, **kept)
+    estimator = estimator_config(config)
     key = repr((estimator, train_set.checksum(), val_set.checksum()))
     file = home() / "noise_ratios" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     if cache and file.is_file():

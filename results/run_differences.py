@@ -20,7 +20,8 @@ from typing import Any
 
 from cmpae_toolkit import data
 from cmpae_toolkit.config import DIFFERENCES, JOMOLD, RELEASED, Config, config_for
-from cmpae_toolkit.experiments import Job, jobs, run_grid, summarise
+from cmpae_toolkit.experiments import Job, jobs, run_grid
+from cmpae_toolkit.paired import summarise
 
 OUT = Path(__file__).parent / "differences"
 KEPT = ("width", "batch_size", "epochs", "estimator_epochs", "decay_epochs")

@@ -25,6 +25,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "softplus": dict(evidence_function="softplus"),
     "learning rate x 2": dict(learning_rate=1e-3),
     "25 epochs": dict(epochs=25, decay_epochs=6),
+    # not the paper's: does the released code's way of pooling, or its selector, let PAEC and JML gain?
+    "logits pooled": dict(pooling="logits"),
+    "logits pooled, additive selector": dict(pooling="logits", selector="additive"),
 }
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from cmpae_toolkit import data, experiments
 from cmpae_toolkit.config import Config
-from cmpae_toolkit.experiments import collect, jobs, run_grid, summarise
+from cmpae_toolkit.experiments import collect, jobs, run_grid
+from cmpae_toolkit.paired import summarise
 
 BASE = Config(width=16, batch_size=32, epochs=2, estimator_epochs=1)
 VARIANTS = {"full": {}, "no JML": {"mutual_weight": 0.0, "joint": "mmil"}}

@@ -15,9 +15,9 @@ PACKAGE = ROOT / "cmpae_toolkit"
 
 # each layer may import from the ones before it
 LAYERS = [
-    {"errors"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
+    {"errors", "paired"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
     {"model", "probes"}, {"runs", "compare", "loading", "steps"}, {"released", "inference"}, {"graphs"}, {"loop"},
-    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments", "grids"}, {"cli"},
+    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments", "grids"}, {"table_rows"}, {"tables"}, {"cli"},
 ]
 
 
