@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cmpae_toolkit import data
+from cmpae_toolkit import data, train
+from cmpae_toolkit.config import presets
 from cmpae_toolkit.data import VideoSet, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.data.folder import Source
 from cmpae_toolkit.errors import InputError, InputWarning
@@ -249,6 +253,105 @@ def test_a_store_is_loaded_by_its_path(folder):
 def test_unlabelled_videos_can_be_packed(folder):
     videos = open_store(pack(folder, None, progress=False))
     assert len(videos) == COUNT + 3 and videos.weak_labels is None and videos.reference is None
+
+
+def anonymous_bytes() -> int:
+    """What this process holds itself (RssAnon), without the pages of mapped files; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
+
+
+def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatch):
+    """No stream is copied as a whole: not to take a batch (NumPy's memory is traced), and not elsewhere to be kept (RssAnon, Linux)."""
+    shapes, batch = {"audio": (10, 8), "frames": (80, 2048)}, 8
+    stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 240), ("val", 8))}
+    train_set, val_set = (open_store(store) for store in stores.values())
+    whole = train_set.features["frames"].nbytes
+    taken, held, take = [], [], train.take
+
+    def watched(video_set, index, device):
+        assert all(isinstance(x, np.memmap) for x in video_set.features.values())
+        tracemalloc.start()
+        try:
+            return take(video_set, index, device)
+        finally:
+            taken.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            held.append(anonymous_bytes())
+
+    monkeypatch.setattr(train, "PREDICTION_BATCH", batch)
+    config = presets["paper"].changed(width=8, batch_size=batch, epochs=1, denoise=False)
+    train.fit(config, val_set, val_set, device="cpu", progress=False)  # whatever is imported or kept at the first time
+    before = anonymous_bytes()
+    monkeypatch.setattr(train, "take", watched)
+    run = train.fit(config, train_set, val_set, device="cpu", progress=False)
+    train.predict(run.model, train_set)
+    assert len(taken) == (240 + 8 + 240) / batch and max(taken) < 2 * whole * batch / 240
+    grown = max(held) - before
+    assert grown < whole / 2, f"the process grew by {grown:,} bytes; the stream has {whole:,}"
+
+
+def test_a_checksum_reads_one_video_at_a_time(tmp_path):
+    videos = open_store(empty_store(tmp_path / "store", "train", 120, {"audio": (10, 8), "frames": (80, 2048)}))
+    tracemalloc.start()
+    try:
+        videos.checksum()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * videos.features["frames"][0].nbytes
+
+
+def empty_store(store: Path, split: str, count: int, shapes: dict[str, tuple[int, int]]) -> Path:
+    """A packed store of zeros, which take no room on disk."""
+    store.mkdir()
+    for stream, shape in shapes.items():
+        np.lib.format.open_memmap(store / f"{stream}.npy", "w+", np.float16, (count, *shape)).flush()
+    ids = [f"{split}{i:03d}" for i in range(count)]
+    weak = (np.arange(count)[:, None] % 2 == np.arange(2)).astype(np.float32)
+    np.save(store / "weak_labels.npy", weak)
+    np.save(store / "reference.npy", np.broadcast_to(weak[:, None, None] > 0, (count, 2, 10, 2)))
+    about = {
+        "name": "zeros", "split": split, "categories": ["Dog", "Rain"], "ids": ids, "filenames": ids, "simulated": True,
+        "modalities": {"audio": "audio", "frames": "visual"}, "weak_labels": True, "reference": True, "notices": [], "plan": "",
+        "format": 1,
+    }
+    (store / "store.json").write_text(json.dumps(about))
+    return store
+
+
+@pytest.fixture
+def memory():
+    """The command `benchmarks/memory.py`, which measured the numbers that are told of packing and training."""
+    spec = importlib.util.spec_from_file_location("memory", Path(__file__).parents[1] / "benchmarks" / "memory.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_memory_benchmark_sees_what_a_process_holds(memory):
+    idle, full = (memory.peak_memory(eval, f"(b'x' * {size}, __import__('time').sleep(0.5))") for size in (1, 10**8))
+    for peak in ("peak_rss", "peak_anonymous"):
+        assert 0.9e8 < full[peak] - idle[peak] < 1.1e8
+    with pytest.raises(SystemExit, match="eval ended with status 1"):
+        memory.peak_memory(eval, "1 / 0")
+
+
+def test_the_memory_benchmark_says_where_it_cannot_measure(memory, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert memory.main([]) == 2 and "only Linux" in capsys.readouterr().err
+
+
+def test_the_memory_benchmark_packs_folders_that_are_read_back(memory, tmp_path):
+    memory.make_folder(tmp_path / "llp", {"train": 3, "val": 2, "test": 1})
+    memory.pack_split(tmp_path / "llp", "train", tmp_path / "store")
+    memory.cut_off(tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    memory.pack_split(tmp_path / "llp", "train", tmp_path / "store")
+    assert {n: x.shape for n, x in open_store(tmp_path / "store").features.items()} == {n: (3, *s) for n, s in memory.SHAPES.items()}
+    assert load_folder(tmp_path / "llp", "val").reference.sum() == 2 * 2 * 6 and verify(tmp_path / "store") == 3 * 3
 
 
 def test_nothing_of_a_store_is_a_pickle(folder):

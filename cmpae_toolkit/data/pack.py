@@ -222,10 +222,15 @@ def _put_in_place(partial: Path, store: Path) -> None:
 
 def _damaged(store: Path, stream: str, sums: np.ndarray) -> list[int]:
     """Positions that are packed and whose values do not have the checksum that was noted."""
-    array = _open(store / f"{stream}.npy")
-    if len(array) != len(sums):
-        raise InputError(f"{store / f'{stream}.npy'}: {len(array)} videos instead of {len(sums)}: remove {store} and pack again.")
-    return [i for i in np.flatnonzero(sums != NOT_YET).tolist() if zlib.crc32(array[i].tobytes()) != sums[i]]
+    path = store / f"{stream}.npy"
+    count = len(_open(path))
+    if count != len(sums):
+        raise InputError(f"{path}: {count} videos instead of {len(sums)}: remove {store} and pack again.")
+    packed, bad = np.flatnonzero(sums != NOT_YET).tolist(), []
+    for start in range(0, len(packed), CHUNK):
+        array = _open(path)  # mapped anew each time, so that the pages of a whole store do not gather in memory
+        bad += [i for i in packed[start : start + CHUNK] if zlib.crc32(array[i].tobytes()) != sums[i]]
+    return bad
 
 
 def _read_description(store: Path) -> dict:
