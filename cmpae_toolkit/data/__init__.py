@@ -17,15 +17,16 @@ from .download import download, manual_steps
 from .folder import load_folder, write_folder
 from .home import home
 from .lists import list_version
+from .overview import Overview, overview
 from .pack import open_store, pack, verify
 from .sources import find_data, known, open_data, published
 from .videoset import Notice, VideoSet
 
 __all__ = [
-    "AVEP_CATEGORIES", "AVE_CATEGORIES", "LLP_CATEGORIES", "Annotations", "Notice", "VideoSet", "ave_labels", "ave_truth",
-    "default_name", "download", "home", "list_version", "load", "load_ave", "load_avep", "load_folder", "manual_steps", "names",
-    "open_store", "pack", "published", "read_annotations", "read_ave", "read_avep", "simulated_size", "splits", "verify",
-    "write_folder",
+    "AVEP_CATEGORIES", "AVE_CATEGORIES", "LLP_CATEGORIES", "Annotations", "Notice", "Overview", "VideoSet", "ave_labels",
+    "ave_truth", "default_name", "download", "home", "list_version", "load", "load_ave", "load_avep", "load_folder", "manual_steps",
+    "names", "open_store", "overview", "pack", "published", "read_annotations", "read_ave", "read_avep", "simulated_size", "splits",
+    "verify", "write_folder",
 ]
 
 names = ("tiny", "small", "full")  # simulated; also with "simulated-" before them, as the simulator's other sizes always

@@ -5,7 +5,7 @@ names say; `figures`: Figure 3 composed. With `ax=None` a function makes a new f
 shows. The paper writes "uncertainty" for vacuity.
 """
 
-from .datasets import category_frequencies, cooccurrence, durations, modality_shares
+from .datasets import category_frequencies, cooccurrence, durations, modality_shares, side_by_side
 from .figures import ExplorerState, figure_3
 from .framework import framework
 from .lessons import category_bars, certainty_maps, intervals, keep, lines, number_table, opinion_figure
@@ -19,6 +19,6 @@ __all__ = [
     "ExplorerState", "ablation_bars", "attention_map", "beta_density", "category_bars", "category_frequencies",
     "category_scatter", "certainty_maps", "cooccurrence", "durations", "evidence_curves", "f_over_thresholds", "figure_3",
     "framework", "intervals", "keep", "lines", "modality_shares", "number_table", "opinion_figure", "opinion_triangle", "png",
-    "probability_with_vacuity", "result_table", "risk_curves", "risk_surface", "score_bars", "threshold_curve", "tracks",
-    "training_history", "use_theme",
+    "probability_with_vacuity", "result_table", "risk_curves", "risk_surface", "score_bars", "side_by_side", "threshold_curve",
+    "tracks", "training_history", "use_theme",
 ]

@@ -1,22 +1,73 @@
-"""Pictures of a data set from the arrays of a `VideoSet`; `ax=None` makes a new figure, and the Axes are returned."""
+"""Pictures of a data set from the arrays of a `VideoSet`; `ax=None` makes a new figure, and the Axes are returned.
 
-from collections.abc import Sequence
+`side_by_side` draws any of them for several data sets in one figure.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 
 from ..config import TRACKS
-from .theme import COLORS, HATCH, SEQUENTIAL, TRACK_NAMES, axes_or_new, legend_beside, readable, say, use_theme
+from .theme import COLORS, HATCH, SEQUENTIAL, TRACK_NAMES, Picture, axes_or_new, legend_beside, readable, say, use_theme
+
+T = TypeVar("T")
+
+
+@use_theme()
+def side_by_side(
+    draw: Callable[[Axes, T], object], sets: Mapping[str, T], width: float = 10.5, height: float = 3.0, *,
+    columns: int | None = None, ratios: Sequence[float] | None = None, share: str = "", small: float = 7.5,
+) -> Figure:
+    """One panel for each item of `sets`, titled with its key and drawn by `draw(ax, item)`; one legend below all of them.
+
+    `columns`: panels in a row, by default all; `ratios`: their widths; `share`: "x" or "y" for one scale in all panels; `small`:
+    the size of the names and numbers at the axes.
+    """
+    columns = columns or len(sets)
+    figure = Picture(figsize=(width, height), layout="constrained")
+    grid = {"squeeze": False, "sharex": "x" in share, "sharey": "y" in share, "width_ratios": ratios}
+    panels = figure.subplots(-(-len(sets) // columns), columns, **grid).ravel()
+    handles: dict[str, Any] = {}
+    for ax, (name, each) in zip(panels, sets.items(), strict=False):
+        draw(ax, each)
+        ax.set_title("")
+        ax.set_title(name, fontsize=small + 1.5, loc="left" if columns == 1 else "right")
+        ax.tick_params(labelsize=small)
+        if legend := ax.get_legend():
+            handles |= {text.get_text(): handle for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)}
+            legend.remove()
+    for ax in panels[len(sets) :]:
+        ax.remove()
+    _common_label(panels[: len(sets)], columns, small + 1.5)
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), fontsize=small + 1.5)
+    return figure
+
+
+def _common_label(panels: Sequence[Axes], columns: int, size: float) -> None:
+    """What all panels write below their axis is written once, in the middle below all of them."""
+    for ax in panels:
+        ax.xaxis.label.set_size(size)
+        ax.yaxis.label.set_size(size)
+    if len({ax.get_xlabel() for ax in panels}) == 1:
+        for number, ax in enumerate(panels):
+            if number != len(panels) - 1 - (columns - 1) // 2:
+                ax.set_xlabel("")
 
 
 @use_theme()
 def category_frequencies(
-    categories: Sequence[str], weak_labels: np.ndarray | None = None, reference: np.ndarray | None = None, ax: Axes | None = None
+    categories: Sequence[str], weak_labels: np.ndarray | None = None, reference: np.ndarray | None = None, ax: Axes | None = None,
+    *, percent: bool = False,
 ) -> Axes:
     """In how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
 
-    `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first.
+    `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first;
+    `percent`: of all videos, to compare data sets of different size.
     """
     counts: dict[str, np.ndarray] = {}
     if weak_labels is not None:
@@ -31,10 +82,12 @@ def category_frequencies(
     styles = {"weak label": ("#BFBFBF", ""), "audible": (COLORS["audio"], ""), "visible": (COLORS["visual"], HATCH["visual"])}
     for number, (name, count) in enumerate(counts.items()):
         color, hatch = styles[name]
+        count = 100 * count / max(len(weak_labels if name == "weak label" else reference), 1) if percent else count
         middle = y + (number - (len(counts) - 1) / 2) * height
         ax.barh(middle, count[order], height, color=color, hatch=hatch, edgecolor="white", label=name)
     ax.set_yticks(y, [readable(categories[i], 40) for i in order])
-    ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel="videos", title="How many videos hold each category")
+    ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel="videos (%)" if percent else "videos")
+    ax.set_title("How many videos hold each category")
     legend_beside(ax)
     return ax
 
@@ -66,10 +119,11 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
 
 
 @use_theme()
-def durations(reference: np.ndarray, ax: Axes | None = None) -> Axes:
+def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = False) -> Axes:
     """How long events last: the number of events of each length in seconds, for the three tracks.
 
-    `reference` (video, modality, snippet, category); an event is a maximal run of snippets, a snippet one second.
+    `reference` (video, modality, snippet, category); an event is a maximal run of snippets, a snippet one second. `percent`:
+    of the track's events, to compare data sets of different size.
     """
     reference = np.asarray(reference, bool)
     snippets = reference.shape[2]
@@ -78,9 +132,11 @@ def durations(reference: np.ndarray, ax: Axes | None = None) -> Axes:
     for number, (track, roll) in enumerate(zip(TRACKS, rolls, strict=True)):
         x = np.arange(1, snippets + 1) + (number - 1) * 0.27
         style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
-        ax.bar(x, run_lengths(roll), 0.27, label=TRACK_NAMES[track], **style)
+        lengths = run_lengths(roll)
+        ax.bar(x, 100 * lengths / max(lengths.sum(), 1) if percent else lengths, 0.27, label=TRACK_NAMES[track], **style)
     ax.set_xticks(range(1, snippets + 1, max(1, -(-snippets // 15))))
-    ax.set(xlim=(0.4, snippets + 0.6), xlabel="duration of the event (s)", ylabel="events", title="How long events last")
+    ax.set(xlim=(0.4, snippets + 0.6), xlabel="duration of the event (s)", ylabel="events (%)" if percent else "events")
+    ax.set_title("How long events last")
     legend_beside(ax)
     return ax
 
@@ -94,10 +150,13 @@ def run_lengths(roll: np.ndarray) -> np.ndarray:
 
 
 @use_theme()
-def cooccurrence(categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | None = None) -> Axes:
+def cooccurrence(
+    categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | None = None, *, key: bool = True, names: bool = True
+) -> Axes:
     """In how many videos two categories are labelled together; on the diagonal, in how many one is.
 
-    `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white.
+    `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white. `key`: with the key of the
+    colours, the names below, and up to 14 categories with numbers; `names`: with the names at the left.
     """
     import seaborn  # here: it takes a second to import and no other picture needs it
 
@@ -107,12 +166,12 @@ def cooccurrence(categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | 
     ax = axes_or_new(ax, 3.2 + 0.3 * size, 2.6 + 0.28 * size)
     if not together.any():
         return say(ax, "no weak label is set")
-    names = [readable(c, 40) for c in categories]
+    named = [readable(c, 40) for c in categories] if names else False
     norm = LogNorm(vmin=0.8, vmax=max(together.max(), 2))
     colors = {"norm": norm, "cmap": SEQUENTIAL, "linewidths": 0.5, "linecolor": "#EEEEEE"}
-    numbers = {"annot": size <= 14, "fmt": "d", "annot_kws": {"size": 9}, "xticklabels": names, "yticklabels": names}
-    bar = {"label": "videos", "format": "%g", "shrink": 0.8}
-    seaborn.heatmap(together, mask=together == 0, square=True, ax=ax, cbar_kws=bar, **colors, **numbers)
+    numbers = {"annot": key and size <= 14, "fmt": "d", "annot_kws": {"size": 9}, "xticklabels": key and named, "yticklabels": named}
+    bar = {"cbar": key, "cbar_kws": {"label": "videos", "format": "%g", "shrink": 0.8}}
+    seaborn.heatmap(together, mask=together == 0, square=True, ax=ax, **bar, **colors, **numbers)
     ax.tick_params(axis="x", rotation=90), ax.tick_params(axis="y", rotation=0)
     ax.set_title("Categories that share a video")
     return ax
