@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 import warnings
@@ -26,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cmpae_toolkit import data
-from cmpae_toolkit.data import doctor, lists, load, load_folder, open_store, pack
+from cmpae_toolkit.data import doctor, lists, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.data.archives import unpack
 from cmpae_toolkit.errors import InputError, InputWarning
 
@@ -280,6 +281,67 @@ def test_the_doctor_survives_the_same_files(good):
         finally:
             path.write_bytes(whole)
     assert not MARKER.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes")
+@pytest.mark.parametrize("how", ["to nothing", "to itself", "pipe", "folder"])
+def test_what_only_looks_like_a_feature_file_is_missing(tmp_path, how):
+    """Broken links are what a moved data disk leaves; a pipe would be waited for."""
+    folder = write_own(tmp_path / "own")
+    for video in ("v2", "v9"):  # a listed video and one that nobody asks for
+        path = folder / "feats" / "audio" / f"{video}.npy"
+        path.unlink(missing_ok=True)
+        make = {"to nothing": lambda p: p.symlink_to(p.with_name("gone")), "to itself": lambda p: p.symlink_to(p),
+                "pipe": os.mkfifo, "folder": Path.mkdir}[how]
+        make(path)
+    for read in (load, lambda *at: pack(*at, progress=False)):
+        with pytest.raises(InputError, match=r"1 of 2 videos have no features, the first v2_0_4"):
+            read(folder, "val")
+    assert doctor.examine(folder)["splits"]["val"]["missing"]["count"] == 1
+    with pytest.warns(InputWarning, match="1 of 2"):
+        assert load(folder, "val", missing="skip").ids == ("v1",)
+
+
+def test_a_file_too_large_for_one_video_is_refused_before_it_is_read(tmp_path):
+    folder = write_own(tmp_path / "own")
+    path = folder / "feats" / "audio" / "v1.npy"
+    path.write_bytes(header("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2147483648), }"))
+    os.truncate(path, path.stat().st_size + 4 * 4 * 2**31)  # a hole of 34 GB: as large as its header says
+    for read in (load_folder, lambda *at: pack(*at, progress=False)):
+        with pytest.raises(InputError, match=r"v1\.npy \(v1_0_4, line 2 of val\.csv\) claims 8,589,934,592 values, too many for one video"):
+            read(folder, "val")
+
+
+MISFITS = {
+    "checksums.npy": [np.zeros(shape, np.int64) for shape in (2, (2, 1), (9, 2))] + [np.zeros((2, 2)), np.full((2, 2), "x")],
+    "frames.npy": [np.ones((2, 7, 5), np.float16), np.ones((2, 8, 5), np.float32), np.ones((3, 8, 5), np.float16)],
+    "reference.npy": [np.ones((2, 3, 4, 2), bool), np.ones((2, 2, 9, 2), bool), np.ones((2, 2, 4, 1), bool)],
+    "weak_labels.npy": [np.full((2, 2), np.nan), np.full((2, 2), 0.5), np.full((2, 2), -1.0)],
+}
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, number) for name, arrays in MISFITS.items() for number in range(len(arrays))])
+def test_parts_of_a_store_that_do_not_fit_are_refused(tmp_path, name, number):
+    store = pack(write_own(tmp_path / "own"), "val", tmp_path / "store", progress=False)
+    np.save(store / name, MISFITS[name][number])
+    with pytest.raises(InputError, match=rf"{re.escape(name)}: .* does not fit: remove .* and pack again"):
+        (verify if name == "checksums.npy" else open_store)(store)
+    assert not doctor.examine(store)["usable"]
+
+
+@pytest.mark.parametrize("change", [{"modalities": {"audio": "audio", "frames": "smell"}}, {"categories": ["Owl", "Owl"]}])
+def test_descriptions_of_a_store_that_cannot_be_true(tmp_path, change):
+    store = pack(write_own(tmp_path / "own"), "val", tmp_path / "store", progress=False)
+    about = json.loads((store / "store.json").read_bytes())
+    (store / "store.json").write_text(json.dumps(about | change))
+    with pytest.raises(InputError, match="no finished packed store of this version"):
+        open_store(store)
+
+
+def test_a_name_that_would_move_the_cursor(tmp_path):
+    folder = write_own(tmp_path / "own")
+    (folder / "about.json").write_text(json.dumps({"name": "bi\x1b[31mrds\n", "simulated": False}))
+    assert load_folder(folder, "val").name == "bi[31mrds"
 
 
 def test_the_pickles_would_have_made_the_file():

@@ -26,7 +26,7 @@ from .ave import AveSource
 from .download import registry
 from .features import TIME_SUFFIX
 from .folder import Source, _about
-from .pack import _open, open_store
+from .pack import open_store, read_checksums
 
 FIRST = 5  # examples of anything that is counted
 MOST_ROWS = 20  # bad rows told of a split
@@ -242,7 +242,7 @@ def _packed(store: Path) -> dict[str, Any]:
         split = {"usable": False, "problem": str(videos), "bad_rows": [], "notices": []}
         return found | {"splits": {"store": split}, "usable": False}
     about = _whole(videos, len(videos))
-    sums = _attempt(lambda at: _open(at / "checksums.npy"), store)
+    sums = _attempt(lambda at: read_checksums(at, len(videos), len(videos.features)), store)
     for column, (stream, x) in enumerate(videos.features.items()):
         for i in np.linspace(0, len(videos) - 1, min(SAMPLED, len(videos))).astype(int):
             if isinstance(sums, InputError) or zlib.crc32(x[i].tobytes()) != sums[i, column]:

@@ -22,6 +22,7 @@ from ..errors import InputError
 PUBLISHED_STREAMS = {"audio": "vggish", "frames": "res152", "clip": "r2plus1d_18"}  # how LLP's folders are called
 AUDIO_STREAMS = ("vggish", "clap", "yamnet", "panns")  # beside every name that starts with "audio"
 ID_LENGTH = 11  # of a YouTube id
+LARGEST_FILE = 2**28  # values, 1 GB in float32; LLP's have 163,840
 TIME_SUFFIX = re.compile(r"_\d+(\.\d+)?_\d+(\.\d+)?$")
 
 
@@ -50,10 +51,10 @@ class FeatureIndex:
 
     def stats(self) -> dict[str, list[tuple[str, int, int]]]:
         """(id, bytes, time of change in ns) of each video's file, per stream."""
-        result = {}
+        result, wanted = {}, {f"{video}.npy" for video in self.ids}
         for stream, folder in self.streams.folders.items():
-            with os.scandir(folder) as entries:
-                files = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".npy")}
+            with os.scandir(folder) as entries:  # for broken links of other videos nobody asked
+                files = {entry.name: entry.stat() for entry in entries if entry.name in wanted}
             result[stream] = [(video, (stat := files[f"{video}.npy"]).st_size, stat.st_mtime_ns) for video in self.ids]
         return result
 
@@ -127,6 +128,8 @@ def read_array(path: Path, video: str) -> np.ndarray:
         problem = f"holds {array.dtype} instead of numbers"
     elif array.size == 0:
         problem = f"is empty, of shape {array.shape}"
+    elif array.size > LARGEST_FILE:
+        problem = f"claims {array.size:,} values, too many for one video"
     elif array.ndim < 2:
         problem = f"has shape {array.shape} instead of (snippet, width)"
     if problem:
@@ -215,4 +218,12 @@ def _is_stream(path: Path) -> bool:
 
 def _ids_in(folder: Path) -> set[str]:
     with os.scandir(folder) as entries:
-        return {entry.name.removesuffix(".npy") for entry in entries if entry.name.endswith(".npy") and entry.name[0] != "."}
+        return {entry.name.removesuffix(".npy") for entry in entries if entry.name.endswith(".npy") and _is_feature_file(entry)}
+
+
+def _is_feature_file(entry: os.DirEntry) -> bool:
+    """Not hidden, and a file or a link to one: broken links, folders and pipes count as missing."""
+    try:
+        return entry.name[0] != "." and entry.is_file()
+    except OSError:  # a link to itself
+        return False

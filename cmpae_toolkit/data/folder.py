@@ -163,7 +163,8 @@ def _about(folder: Path) -> dict:
             about = dict(json.loads(path.read_bytes()))
         except (ValueError, TypeError, RecursionError):
             raise InputError(f'{path}: not a JSON object: write {{"name": "...", "simulated": false}} or remove it.') from None
-    return {"name": str(about.get("name") or folder.resolve().name), "simulated": bool(about.get("simulated", False))}
+    name = "".join(c for c in str(about.get("name") or "") if c.isprintable())  # it is shown in terminals and titles
+    return {"name": name or folder.resolve().name, "simulated": bool(about.get("simulated", False))}
 
 
 def write_folder(videos: VideoSet, folder: str | Path) -> Path:

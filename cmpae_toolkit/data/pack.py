@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from ..config import MODALITIES
 from ..errors import InputError
 from .folder import Source
 from .home import home, save_array, write_text
@@ -88,13 +89,23 @@ def open_store(store: str | Path) -> VideoSet:
 def verify(store: str | Path) -> int:
     """Read a whole store and compare every video's crc32; returns how many arrays were right, a wrong one is an InputError."""
     store = Path(store)
-    about, sums = _read_description(store), _open(store / "checksums.npy")
+    about = _read_description(store)
+    sums = read_checksums(store, len(about["ids"]), len(about["modalities"]))
     for column, stream in enumerate(about["modalities"]):
         bad = _damaged(store, stream, sums[:, column])
         if bad:
             count = f"{len(bad)} videos are damaged, the first {about['ids'][bad[0]]}"
             raise InputError(f"{store / f'{stream}.npy'}: {count}: remove {store} and pack again.")
     return sums.size
+
+
+def read_checksums(store: Path, videos: int, streams: int) -> np.ndarray:
+    """The crc32 of each array of a store, (video, stream), integers; `NOT_YET` in a store that is being built."""
+    path = store / "checksums.npy"
+    sums = np.array(_open(path))
+    if sums.dtype.kind not in "iu" or sums.shape != (videos, streams):
+        raise InputError(f"{path}: {_misfit(sums, store)}")
+    return sums
 
 
 def default_store(folder: str | Path, split: str | None, variant: str | None = None) -> Path:
@@ -126,11 +137,11 @@ def is_fresh(store: str | Path, plan: str) -> bool:
 
 def _start(partial: Path, source: Source, plan: str, shapes: dict[str, tuple[int, ...]]) -> None:
     """Make the empty arrays, or keep those of an interrupted build of the same plan."""
-    if _resumed(partial, plan, list(shapes)):
+    count = len(source.index.ids)
+    if _resumed(partial, plan, count, list(shapes)):
         return
     if partial.exists():
         shutil.rmtree(partial)
-    count = len(source.index.ids)
     needed = sum(2 * count * int(np.prod(shape)) for shape in shapes.values())
     partial.mkdir(parents=True)
     free = shutil.disk_usage(partial).free
@@ -144,13 +155,13 @@ def _start(partial: Path, source: Source, plan: str, shapes: dict[str, tuple[int
     write_text(partial / "plan.txt", plan)  # last: without it the next build starts anew
 
 
-def _resumed(partial: Path, plan: str, streams: list[str]) -> bool:
+def _resumed(partial: Path, plan: str, videos: int, streams: list[str]) -> bool:
     """Whether an interrupted build of this plan can go on; arrays that do not match their checksums count as not packed."""
     record = partial / "plan.txt"
     if not record.is_file() or record.read_text(encoding="utf-8") != plan:
         return False
     try:
-        sums = np.array(_open(partial / "checksums.npy"))
+        sums = read_checksums(partial, videos, len(streams))
         for column, stream in enumerate(streams):
             sums[_damaged(partial, stream, sums[:, column]), column] = NOT_YET
     except InputError:  # cut off by a power failure
@@ -244,6 +255,8 @@ def _read_description(store: Path) -> dict:
             raise TypeError("no text")
         if any(type(about[name]) is not kind for name, kind in FIELDS.items()) or len(about["ids"]) != len(about["filenames"]):
             raise TypeError("another type")
+        if len(set(about["categories"])) < len(about["categories"]) or not set(about["modalities"].values()) <= set(MODALITIES):
+            raise ValueError("repeated or unknown names")
         check_filenames(about["modalities"])
         [Notice(*each) for each in about["notices"]]
         return about
@@ -254,14 +267,23 @@ def _read_description(store: Path) -> dict:
 def _check_shapes(
     store: Path, about: dict, arrays: dict[str, np.ndarray], labels: dict[str, tuple[np.ndarray | None, int]]
 ) -> None:
-    """Streams are floats (video, positions, width), labels end in the categories; `labels` gives array and number of axes."""
-    found = {stream: (x, 3, x.dtype == np.float16) for stream, x in arrays.items()}
+    """Streams are float16 (video, positions, width), labels 0 or 1 ending in the categories; `labels` gives array and number of axes."""
+    snippets = min((x.shape[1] for x in arrays.values() if x.ndim == 3), default=0)
+    found = {}
+    for stream, x in arrays.items():
+        whole = x.ndim == 3 and snippets > 0 and x.shape[1] % snippets == 0
+        found[stream] = (x, 3, whole and x.dtype == np.float16)
     for name, (x, axes) in labels.items():
         if x is not None:
-            found[name] = (x, axes, x.dtype.kind in "fb" and x.shape[-1:] == (len(about["categories"]),))
+            right = x.dtype.kind in "fb" and x.shape[-1:] == (len(about["categories"]),) and np.isin(x, (0, 1)).all()
+            found[name] = (x, axes, right and x.shape[1:-1] in ((), (len(MODALITIES), snippets)))
     for name, (x, axes, right) in found.items():
         if not right or x.ndim != axes or len(x) != len(about["ids"]) or not x.size:
-            raise InputError(f"{store / f'{name}.npy'}: {x.dtype} of shape {x.shape} does not fit: remove {store} and pack again.")
+            raise InputError(f"{store / f'{name}.npy'}: {_misfit(x, store)}")
+
+
+def _misfit(array: np.ndarray, store: Path) -> str:
+    return f"{array.dtype} of shape {array.shape} does not fit: remove {store} and pack again."
 
 
 def _open(path: Path) -> np.ndarray:
