@@ -18,8 +18,9 @@ from .folder import load_folder, write_folder
 from .home import home
 from .lists import list_version
 from .overview import Overview, overview
-from .pack import open_store, pack, verify
+from .pack import pack
 from .sources import find_data, known, open_data, published
+from .store import open_store, verify
 from .videoset import Notice, VideoSet
 
 __all__ = [

@@ -26,7 +26,7 @@ from .ave import AveSource
 from .download import registry
 from .features import TIME_SUFFIX
 from .folder import Source, _about
-from .pack import open_store, read_checksums
+from .store import open_store, read_checksums
 
 FIRST = 5  # examples of anything that is counted
 MOST_ROWS = 20  # bad rows told of a split

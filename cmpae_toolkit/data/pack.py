@@ -19,22 +19,13 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..config import MODALITIES
 from ..errors import InputError
 from .folder import Source
 from .home import home, save_array, write_text
-from .lists import check_filenames
 from .sources import open_data
-from .videoset import Notice, VideoSet
+from .store import CHUNK, FORMAT, NOT_YET, damaged, open_array, read_checksums, read_description
 
-FORMAT = 1
 LARGEST = float(np.finfo(np.float16).max)
-CHUNK = 64  # videos between two records of the progress; also what is mapped into memory at once
-FIELDS = {
-    "name": str, "split": str, "categories": list, "ids": list, "filenames": list, "modalities": dict, "simulated": bool,
-    "weak_labels": bool, "reference": bool, "notices": list, "plan": str,
-}
-NOT_YET = -1  # in place of a crc32, which is never negative
 
 
 def pack(
@@ -73,41 +64,6 @@ def pack_source(source: Source, store: Path, progress: bool = True) -> Path:
     return store
 
 
-def open_store(store: str | Path) -> VideoSet:
-    """A packed store as a VideoSet whose features stay on disk (memory-mapped, read-only). Needs nothing else."""
-    store = Path(store)
-    about = _read_description(store)
-    arrays = {stream: _open(store / f"{stream}.npy") for stream in about["modalities"]}
-    weak, reference = (np.array(_open(store / f"{name}.npy")) if about[name] else None for name in ("weak_labels", "reference"))
-    _check_shapes(store, about, arrays, {"weak_labels": (weak, 2), "reference": (reference, 4)})
-    return VideoSet(
-        about["name"], about["split"], tuple(about["categories"]), tuple(about["ids"]), arrays, about["modalities"],
-        weak, reference, tuple(about["filenames"]), about["simulated"], tuple(Notice(*each) for each in about["notices"]),
-    )
-
-
-def verify(store: str | Path) -> int:
-    """Read a whole store and compare every video's crc32; returns how many arrays were right, a wrong one is an InputError."""
-    store = Path(store)
-    about = _read_description(store)
-    sums = read_checksums(store, len(about["ids"]), len(about["modalities"]))
-    for column, stream in enumerate(about["modalities"]):
-        bad = _damaged(store, stream, sums[:, column])
-        if bad:
-            count = f"{len(bad)} videos are damaged, the first {about['ids'][bad[0]]}"
-            raise InputError(f"{store / f'{stream}.npy'}: {count}: remove {store} and pack again.")
-    return sums.size
-
-
-def read_checksums(store: Path, videos: int, streams: int) -> np.ndarray:
-    """The crc32 of each array of a store, (video, stream), integers; `NOT_YET` in a store that is being built."""
-    path = store / "checksums.npy"
-    sums = np.array(_open(path))
-    if sums.dtype.kind not in "iu" or sums.shape != (videos, streams):
-        raise InputError(f"{path}: {_misfit(sums, store)}")
-    return sums
-
-
 def default_store(folder: str | Path, split: str | None, variant: str | None = None) -> Path:
     """Where a folder's split is packed unless told otherwise: below `home()`, told apart by the folder's absolute path."""
     absolute = Path(folder).resolve()
@@ -130,7 +86,7 @@ def fingerprint(source: Source) -> str:
 def is_fresh(store: str | Path, plan: str) -> bool:
     """Whether a finished store of this fingerprint is there."""
     try:
-        return _read_description(Path(store))["plan"] == plan
+        return read_description(Path(store))["plan"] == plan
     except InputError:
         return False
 
@@ -163,7 +119,7 @@ def _resumed(partial: Path, plan: str, videos: int, streams: list[str]) -> bool:
     try:
         sums = read_checksums(partial, videos, len(streams))
         for column, stream in enumerate(streams):
-            sums[_damaged(partial, stream, sums[:, column]), column] = NOT_YET
+            sums[damaged(partial, stream, sums[:, column]), column] = NOT_YET
     except InputError:  # cut off by a power failure
         return False
     save_array(partial / "checksums.npy", sums)
@@ -173,7 +129,7 @@ def _resumed(partial: Path, plan: str, videos: int, streams: list[str]) -> bool:
 def _fill(partial: Path, source: Source, progress: bool) -> None:
     """Pack every array that is not packed yet, `CHUNK` videos at a time."""
     streams = list(source.index.streams.folders)
-    sums = np.array(_open(partial / "checksums.npy"))
+    sums = np.array(open_array(partial / "checksums.npy"))
     order = np.asarray(source.reading_order)
     waiting = order[(sums[order] == NOT_YET).any(axis=1)]
     packed = len(sums) - len(waiting)
@@ -204,7 +160,7 @@ def _half(source: Source, position: int, stream: str, shape: tuple[int, ...]) ->
 
 
 def _describe(partial: Path, source: Source, plan: str, snippets: int) -> None:
-    arrays = {stream: _open(partial / f"{stream}.npy") for stream in source.index.streams.folders}
+    arrays = {stream: open_array(partial / f"{stream}.npy") for stream in source.index.streams.folders}
     videos = source.assemble(arrays, snippets)
     for name in ("weak_labels", "reference"):
         if getattr(videos, name) is not None:
@@ -229,70 +185,3 @@ def _put_in_place(partial: Path, store: Path) -> None:
         # Windows keeps files that are still mapped; the next packing removes them.
         with contextlib.suppress(OSError):
             shutil.rmtree(old)
-
-
-def _damaged(store: Path, stream: str, sums: np.ndarray) -> list[int]:
-    """Positions that are packed and whose values do not have the checksum that was noted."""
-    path = store / f"{stream}.npy"
-    count = len(_open(path))
-    if count != len(sums):
-        raise InputError(f"{path}: {count} videos instead of {len(sums)}: remove {store} and pack again.")
-    packed, bad = np.flatnonzero(sums != NOT_YET).tolist(), []
-    for start in range(0, len(packed), CHUNK):
-        array = _open(path)  # mapped anew each time, so that the pages of a whole store do not gather in memory
-        bad += [i for i in packed[start : start + CHUNK] if zlib.crc32(array[i].tobytes()) != sums[i]]
-    return bad
-
-
-def _read_description(store: Path) -> dict:
-    """What `store.json` says, with every field of its type, and names of streams that stay within the store."""
-    try:
-        about = json.loads((store / "store.json").read_bytes())
-        if store.name.endswith(".partial") or about["format"] != FORMAT:
-            raise KeyError("format")
-        texts = [name for field in ("categories", "ids", "filenames") for name in about[field]]
-        if not all(isinstance(text, str) for text in [*texts, *about["modalities"].values()]):
-            raise TypeError("no text")
-        if any(type(about[name]) is not kind for name, kind in FIELDS.items()) or len(about["ids"]) != len(about["filenames"]):
-            raise TypeError("another type")
-        if len(set(about["categories"])) < len(about["categories"]) or not set(about["modalities"].values()) <= set(MODALITIES):
-            raise ValueError("repeated or unknown names")
-        check_filenames(about["modalities"])
-        [Notice(*each) for each in about["notices"]]
-        return about
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{store}: no finished packed store of this version: run pack on the folder of features.") from None
-
-
-def _check_shapes(
-    store: Path, about: dict, arrays: dict[str, np.ndarray], labels: dict[str, tuple[np.ndarray | None, int]]
-) -> None:
-    """Streams are float16 (video, positions, width), labels 0 or 1 ending in the categories; `labels` gives array and number of axes."""
-    snippets = min((x.shape[1] for x in arrays.values() if x.ndim == 3), default=0)
-    found = {}
-    for stream, x in arrays.items():
-        whole = x.ndim == 3 and snippets > 0 and x.shape[1] % snippets == 0
-        found[stream] = (x, 3, whole and x.dtype == np.float16)
-    for name, (x, axes) in labels.items():
-        if x is not None:
-            right = x.dtype.kind in "fb" and x.shape[-1:] == (len(about["categories"]),) and np.isin(x, (0, 1)).all()
-            found[name] = (x, axes, right and x.shape[1:-1] in ((), (len(MODALITIES), snippets)))
-    for name, (x, axes, right) in found.items():
-        if not right or x.ndim != axes or len(x) != len(about["ids"]) or not x.size:
-            raise InputError(f"{store / f'{name}.npy'}: {_misfit(x, store)}")
-
-
-def _misfit(array: np.ndarray, store: Path) -> str:
-    return f"{array.dtype} of shape {array.shape} does not fit: remove {store} and pack again."
-
-
-def _open(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise ValueError("an .npz archive")
-        return array
-    except Exception as error:  # a damaged header raises nearly anything: ValueError, EOFError, SyntaxError, TokenError, ...
-        reason = " ".join(str(error).split())[:80]
-        raise InputError(f"{path}: unreadable part of a packed store ({reason}): remove {path.parent} and pack again.") from None
