@@ -268,7 +268,7 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 240), ("val", 8))}
     train_set, val_set = (open_store(store) for store in stores.values())
     whole = train_set.features["frames"].nbytes
-    taken, held, take = [], [], train.take
+    taken, held, take = [], [], loading.take
 
     def watched(video_set, index, device):
         assert all(isinstance(x, np.memmap) for x in video_set.features.values())
@@ -280,11 +280,11 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
             tracemalloc.stop()
             held.append(anonymous_bytes())
 
-    monkeypatch.setattr(train, "PREDICTION_BATCH", batch)
+    monkeypatch.setattr(inference, "prediction_batch", lambda *_: batch)
     config = presets["paper"].changed(width=8, batch_size=batch, epochs=1, denoise=False)
     train.fit(config, val_set, val_set, device="cpu", progress=False)  # whatever is imported or kept at the first time
     before = anonymous_bytes()
-    monkeypatch.setattr(train, "take", watched)
+    monkeypatch.setattr(loading, "take", watched)
     run = train.fit(config, train_set, val_set, device="cpu", progress=False)
     train.predict(run.model, train_set)
     assert len(taken) == (240 + 8 + 240) / batch and max(taken) < 2 * whole * batch / 240
