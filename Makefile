@@ -6,6 +6,9 @@ RUN ?= runs/$(notdir $(CMPAE_DATA))
 BIN := .venv/bin
 READY := .venv/.ready
 
+# The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads
+AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_HOME=$$(mktemp -d)
+
 export CMPAE_DATA
 
 .PHONY: help run test lab lint bench notebooks checkpoint clean
@@ -30,9 +33,8 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY)
 	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --out "$(RUN)" --figures figures
 
-# The notebooks are tested as they are in a fresh clone: on the simulated data, whatever the shell's settings
 test: $(READY)
-	CMPAE_DATA= CMPAE_PRESET= $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
+	$(AS_NEW) $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -44,7 +46,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
 notebooks: $(READY)
-	CMPAE_DATA= CMPAE_PRESET= $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(AS_NEW) $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
 	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint

@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
         f"(default: $CMPAE_DATA, else small; now %(default)s)",
     )
     common.add_argument("--skip-missing", action="store_true", help="leave out videos without all their feature files")
+    common.add_argument("--drop-leaks", action="store_true", help="AVEP: leave out training videos that are in val or test, too")
+    common.add_argument("--merge-repeated", action="store_true", help="AVEP: one training video with all its categories for rows of one id")
     checkpoint = argparse.ArgumentParser(add_help=False)
     checkpoint.add_argument(
         "--checkpoint", type=Path, metavar="FOLDER", help="a trained run (default: the one that comes with the package)"
@@ -249,7 +251,10 @@ def _run(options: argparse.Namespace) -> report.Run:
 
 
 def _load_options(options: argparse.Namespace) -> dict[str, str]:
-    return {"missing": "skip"} if options.skip_missing else {}
+    asked = (
+        ("missing", "skip", options.skip_missing), ("leaks", "drop", options.drop_leaks), ("repeated", "merge", options.merge_repeated),
+    )
+    return {name: value for name, value, is_on in asked if is_on}
 
 
 def _one_line(message: Warning | str, *_rest: object) -> None:

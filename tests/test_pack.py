@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit import data, train
+from cmpae_toolkit import data, inference, loading, train
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.data import VideoSet, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.data.folder import Source
@@ -265,7 +265,7 @@ def anonymous_bytes() -> int:
 def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatch):
     """No stream is copied as a whole: not to take a batch (NumPy's memory is traced), and not elsewhere to be kept (RssAnon, Linux)."""
     shapes, batch = {"audio": (10, 8), "frames": (80, 2048)}, 8
-    stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 240), ("val", 8))}
+    stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 480), ("val", 8))}
     train_set, val_set = (open_store(store) for store in stores.values())
     whole = train_set.features["frames"].nbytes
     taken, held, take = [], [], loading.take
@@ -287,8 +287,8 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     monkeypatch.setattr(loading, "take", watched)
     run = train.fit(config, train_set, val_set, device="cpu", progress=False)
     train.predict(run.model, train_set)
-    assert len(taken) == (240 + 8 + 240) / batch and max(taken) < 2 * whole * batch / 240
-    grown = max(held) - before
+    assert len(taken) == (480 + 8 + 480) / batch and max(taken) < 2 * whole * batch / 480
+    grown = max(held) - before  # three batches at most: one in use, one waiting, one being read
     assert grown < whole / 2, f"the process grew by {grown:,} bytes; the stream has {whole:,}"
 
 
