@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from . import data, plots
+from .config import ABLATIONS_OF_RELEASED
 from .data.home import write_text
 from .errors import InputError
 from .experiments import Job, collect
@@ -28,9 +29,7 @@ TITLES = {
     1: "Table 1: mean of the ten F-scores (AVVP), accuracy (AVE)", 2: "Table 2: AVVP", 3: "Table 3: AVE, accuracy",
     4: "Table 4: AVEP", 5: "Table 5: which of EDL, PAEC and JML", 6: "Table 6: inside PAEC and JML",
 }
-
-
-SUFFIXES = (" sd", " - full", " ±", " low", " high")  # what a score's further columns are called
+SUFFIXES = (" sd", " - printed", " - full", " ±", " low", " high")  # what a score's further columns are called
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Table:
         return _Text(self.frame).made()
 
     def to_markdown(self) -> str:
-        return "\n\n".join([f"**{self.title}**", self.text().to_markdown(index=False), *self.notes]) + "\n"
+        return "\n\n".join([f"**{self.title}**", self.text().to_markdown(index=False, disable_numparse=True), *self.notes]) + "\n"
 
     def to_latex(self) -> str:
         body = self.text().to_latex(index=False, escape=True)
@@ -77,7 +76,8 @@ def labels_of(number: int) -> tuple[str, ...]:
     if number not in NUMBERS:
         raise InputError(f"the paper has no Table {number}: use {NUMBERS[0]} to {NUMBERS[-1]}.")
     if number in ABLATIONS:
-        return tuple(dict.fromkeys(SAME.get(label, label) for label in ABLATIONS[number]))
+        more = ABLATIONS_OF_RELEASED if number == 5 else ()
+        return tuple(dict.fromkeys([*(SAME.get(label, label) for label in ABLATIONS[number]), *more]))
     return tuple(SHOWN)
 
 
@@ -100,7 +100,7 @@ def make(number: int, results: str | Path, data_names: Sequence[str]) -> Table:
     labels_of(number)
     runs = {Path(name).name: collect(Path(results) / Path(name).name) for name in data_names}
     frame, notes = ablation(number, runs) if number in ABLATIONS else methods(number, runs, Path(results))
-    titles = sorted({title for found in runs.values() if len(found) for title in found["data"]})
+    titles = sorted(set(frame.loc[frame["n"].notna(), "data"]))
     measured = f"measured on {', '.join(titles)}" if titles else "nothing measured yet"
     return Table(number, f"{TITLES[number]}; printed: the paper; {measured}", frame, tuple(notes))
 
@@ -141,7 +141,9 @@ class _Text:
         if pd.isna(row[score]):
             return "–"
         deviation = row.get(f"{score} sd", np.nan)
-        return f"{row[score]:.1f}" + ("" if pd.isna(deviation) else f" ± {deviation:.1f}")
+        printed = row.get(f"{score} - printed", np.nan)
+        text = f"{row[score]:.1f}" + ("" if pd.isna(deviation) else f" ± {deviation:.1f}")
+        return text if pd.isna(printed) else f"{text} ({printed:+.1f})"
 
     @staticmethod
     def difference(row: pd.Series, score: str) -> str:

@@ -1,7 +1,14 @@
 """Grids: resume, recorded failures, summaries; and that the test split chooses nothing."""
 
 import dataclasses
+import hashlib
 import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -9,6 +16,8 @@ import pytest
 
 from cmpae_toolkit import data, experiments
 from cmpae_toolkit.config import Config
+from cmpae_toolkit.decode import Thresholds
+from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.experiments import collect, jobs, run_grid
 from cmpae_toolkit.paired import summarise
 
@@ -21,14 +30,14 @@ def test_grid_resumes_and_records_failures(tmp_path, monkeypatch):
     assert len({job.file for job in grid}) == 4
     genuine = experiments.run
     monkeypatch.setattr(
-        experiments, "run", lambda job, device: 1 / 0 if job.variant == "no JML" and job.config.seed == 1 else genuine(job, device)
+        experiments, "run", lambda job, *rest: 1 / 0 if job.variant == "no JML" and job.config.seed == 1 else genuine(job, *rest)
     )
     table = run_grid(grid, tmp_path)
     assert len(table) == 3 and set(table["data"]) == {"simulated tiny (test)"}
     failed = json.loads((tmp_path / grid[3].file).read_text())
     assert failed["error"] == "ZeroDivisionError: division by zero" and failed["seed"] == 1
     ran = []
-    monkeypatch.setattr(experiments, "run", lambda job, device: (ran.append(job), genuine(job, device))[1])
+    monkeypatch.setattr(experiments, "run", lambda job, *rest: (ran.append(job), genuine(job, *rest))[1])
     assert len(run_grid(grid, tmp_path)) == 4
     assert ran == [grid[3]]
     result = json.loads((tmp_path / grid[0].file).read_text())
@@ -62,6 +71,69 @@ def test_a_poisoned_test_set_changes_nothing_that_was_chosen(monkeypatch):
     assert {k: v for k, v in spoilt["history"].items() if k != "seconds"} == {k: v for k, v in clean["history"].items() if k != "seconds"}
     assert order[-1] == "test" and order.count("test") == 1
     assert spoilt["scores"] != clean["scores"]
+
+
+def test_a_grid_survives_a_killed_worker_of_a_cluster(tmp_path):
+    """A real Dask scheduler with two workers, one of which is killed after the first result: no run is lost or repeated."""
+    distributed = pytest.importorskip("distributed")
+    grid = jobs(VARIANTS, BASE.changed(epochs=6), ["tiny"], [0, 1, 2])
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR) as cluster:
+        killed = []
+
+        def kill_one():
+            while not list(tmp_path.rglob("*.json")):
+                time.sleep(0.02)
+            worker = next(iter(cluster.workers.values()))
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_one, daemon=True)
+        killer.start()
+        table = run_grid(grid, tmp_path, scheduler=cluster.scheduler_address)
+        killer.join(10)
+        assert len(killed) == 1 and len(table) == len(grid) and not experiments.failures(tmp_path)
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+        assert len(run_grid(grid, tmp_path, scheduler=cluster.scheduler_address)) == len(grid)
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
+    alone = run_grid(grid[:1], tmp_path / "alone")
+    assert alone["segment.type"].item() == table.loc[(table["variant"] == "full") & (table["seed"] == 0), "segment.type"].item()
+
+
+def test_a_cluster_that_is_not_there_is_told_in_a_sentence(tmp_path, monkeypatch):
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"distributed.comm.timeouts.connect": "0.3s"}), pytest.raises(InputError, match="no Dask scheduler answers"):
+        run_grid(jobs(VARIANTS, BASE, ["tiny"], [0]), tmp_path, scheduler="tcp://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match="extra `cluster`"):
+        run_grid(jobs(VARIANTS, BASE, ["tiny"], [0]), tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_search_scores_val_and_never_loads_test(tmp_path, monkeypatch):
+    (job,) = jobs({"full": {}}, BASE, ["tiny"], [0], split="val")
+    load, loaded = data.load, []
+    monkeypatch.setattr(data, "load", lambda name, split: (loaded.append(split), load(name, split))[1])
+    result = experiments.run(job)
+    assert "test" not in loaded and result["split"] == "val" and job.file.endswith("-val.json")
+    best = result["history"]["epoch"].index(result["best_epoch"])
+    assert result["scores"]["segment"]["type"] == pytest.approx(result["history"]["segment.type"][best], abs=1e-4)
+
+
+def test_a_run_keeps_its_categories_and_its_curve_over_thresholds():
+    (job,) = jobs({"full": {}}, BASE, ["tiny"], [0])
+    result = experiments.run(job)
+    categories = data.load("tiny", "test").categories
+    assert all(len(values) == len(categories) for tracks in result["per_category"].values() for values in tracks.values())
+    curve = result["val_by_snippet_threshold"]
+    best = result["history"]["epoch"].index(result["best_epoch"])
+    assert curve["segment.type"][curve["threshold"].index(0.5)] == pytest.approx(result["history"]["segment.type"][best], abs=1e-3)
+    assert experiments.threshold_curve(None, dataclasses.replace(Thresholds.of(BASE, ["a"]), both=0.2), None) == {}
+
+
+def test_names_of_runs_outlive_new_config_fields():
+    """Only fields that differ from the defaults are in the name."""
+    (job,) = jobs({"full": {"width": 32}}, Config(), ["tiny"], [0])
+    digest = hashlib.sha256(repr([("width", 32)]).encode()).hexdigest()[:8]
+    assert job.file == f"tiny/full-seed0-{digest}.json"
 
 
 def test_summary_is_paired_by_seed():

@@ -176,3 +176,21 @@ def test_ave_accuracy():
 def test_bad_rolls(estimate, reference, message):
     with pytest.raises(InputError, match=message):
         metrics.f_scores(estimate, reference)
+
+
+def test_scores_by_category_are_the_plain_loop():
+    """Counts added over videos, category by category; NaN where a category occurs in no roll of the track."""
+    rng = np.random.default_rng(4)
+    estimate, reference = (rng.random((6, 2, 10, 5)) < 0.3 for _ in range(2))
+    estimate[..., 4] = reference[..., 4] = False
+    found = metrics.category_scores(estimate, reference)
+    for m, track in enumerate(("audio", "visual", "audio_visual")):
+        for c in range(4):
+            ours, theirs = ((r[:, m, :, c] if m < 2 else r[:, 0, :, c] & r[:, 1, :, c]) for r in (estimate, reference))
+            hit, wrong, missed = (ours & theirs).sum(), (ours & ~theirs).sum(), (~ours & theirs).sum()
+            assert found["segment"][track][c] == pytest.approx(100 * 2 * hit / (2 * hit + wrong + missed))
+            counts = np.zeros(3)
+            for v in range(6):
+                counts += metrics.event_counts(*(r[v : v + 1, None, :, None] for r in (ours, theirs)))[:, 0, 0, 0]
+            assert found["event"][track][c] == pytest.approx(100 * 2 * counts[0] / (2 * counts[0] + counts[1] + counts[2]))
+        assert np.isnan(found["segment"][track][4]) and np.isnan(found["event"][track][4])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, readable, use_theme
 
 LEVELS = ("segment", "event")
-NOT_SCORES = (" sd", " - full", " ±", " low", " high")
+NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
 
 
 @use_theme()
