@@ -6,7 +6,7 @@ the data that it was measured on. Only where both are the same data is there a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import data, plots
+from . import data, paired, plots
 from .config import ABLATIONS_OF_RELEASED
 from .data.home import write_text
 from .errors import InputError
 from .experiments import Job, collect
 from .grids import SAME, table_runs
-from .report import accuracy_floors, floors
+from .report import accuracy_floors, floors, paper_table
 from .runs import read_json, write_json
 from .table_rows import ABLATIONS, FLOORS, FULL, SHOWN, ablation, methods
 
@@ -103,6 +103,43 @@ def make(number: int, results: str | Path, data_names: Sequence[str]) -> Table:
     titles = sorted(set(frame.loc[frame["n"].notna(), "data"]))
     measured = f"measured on {', '.join(titles)}" if titles else "nothing measured yet"
     return Table(number, f"{TITLES[number]}; printed: the paper; {measured}", frame, tuple(notes))
+
+
+CLAIMS: dict[str, tuple[str, str]] = {  # what Tables 5 and 6 claim: the better row, the worse row, as labels of runs
+    "EDL helps the backbone": ("EDL", "backbone (JoMoLD)"),
+    "PAEC helps EDL": ("EDL + PAEC", "EDL"),
+    "JML helps EDL": ("EDL + JML", "EDL"),
+    "PAEC helps EDL + JML": (FULL, "EDL + JML"),
+    "JML helps EDL + PAEC": (FULL, "EDL + PAEC"),
+    "better than both cross-modal": (FULL, "both cross-modal"),
+    "better than exchange": (FULL, "exchange uni/cross"),
+    "u_av helps": (FULL, "w/o u_av"),
+    "u_uni helps": (FULL, "w/o u_uni"),
+    "delta(c) helps": (FULL, "w/o delta(c)"),
+}
+CLAIMS_OF_RELEASED: dict[str, tuple[str, str]] = {
+    "PAEC helps the released code": ("released code", "released code w/o PAEC"),
+    "JML helps the released code": ("released code", "released code w/o JML"),
+    "both help the released code": ("released code", "released code w/o both"),
+}
+
+
+def claims(runs: pd.DataFrame, score: str = "segment.type", which: Mapping[str, tuple[str, str]] = CLAIMS) -> pd.DataFrame:
+    """What became of each claim on one data set (`experiments.collect`): columns claim, printed (on LLP), n, difference, ± (95 %
+    over seeds), verdict: "holds" or "the reverse" where the interval leaves 0 out, else "undecided". Claims without runs are left out.
+    """
+    printed = {SAME.get(m, m): row for n in (6, 5) for m, row in paper_table(f"table_{n}")["rows"].items()}
+    at = paper_table("table_5")["columns"].index(f"{score} AVVP")
+    rows = []
+    for claim, (better, worse) in which.items():
+        differences = paired.by_seed(runs[runs["variant"] == better], runs[runs["variant"] == worse], score)
+        if not len(differences):
+            continue
+        mean, half = differences.mean(), paired.half_width(differences)
+        verdict = "holds" if mean - half > 0 else "the reverse" if mean + half < 0 else "undecided"
+        in_print = printed[better][at] - printed[worse][at] if better in printed else np.nan
+        rows.append({"claim": claim, "printed": in_print, "n": len(differences), "difference": mean, "±": half, "verdict": verdict})
+    return pd.DataFrame(rows)
 
 
 def per_category(runs: pd.DataFrame, label: str, against: str, level: str = "segment") -> pd.DataFrame:

@@ -198,6 +198,23 @@ def test_rows_of_one_data_set_share_their_schedule():
     assert set(table_runs("simulated-ave")) == {FULL, "JoMoLD"}
 
 
+def test_verdicts_follow_the_interval(results):
+    """EDL against the backbone is +4, +1, +4: 3 ± 4.3 sqrt(3) / sqrt(3), undecided; the full model against a worse row holds."""
+    for seed in range(3):
+        stored(results, "backbone (JoMoLD)", seed, (60, 63, 60)[seed])
+        stored(results, "EDL + JML", seed, (62.0, 63.1, 60.9)[seed])
+        stored(results, "w/o u_av", seed, (70.0, 71.1, 68.9)[seed])
+    table = tables.claims(collect(results)).set_index("claim")
+    assert table.loc["EDL helps the backbone", ["difference", "verdict"]].tolist() == [3, "undecided"]
+    assert table.loc["EDL helps the backbone", "printed"] == pytest.approx(61.0 - 60.8)
+    assert table.loc["EDL helps the backbone", "±"] == pytest.approx(4.302653 * np.sqrt(3) / np.sqrt(3), rel=1e-6)
+    assert table.loc["PAEC helps EDL + JML", "verdict"] == "holds"  # 4, 3.9, 4.1
+    assert table.loc["u_av helps", "verdict"] == "the reverse" and table.loc["u_av helps", "printed"] == pytest.approx(63.3 - 62.2)
+    assert "JML helps EDL + PAEC" not in table.index
+    assert tables.claims(collect(results), which=tables.CLAIMS_OF_RELEASED).empty
+    assert set(label for pair in tables.CLAIMS.values() for label in pair) <= set(table_runs("small"))
+
+
 def test_unknown_table():
     with pytest.raises(InputError, match="no Table 7"):
         tables.labels_of(7)
