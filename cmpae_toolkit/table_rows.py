@@ -22,10 +22,13 @@ from .runs import read_json
 TEN = tuple(f"{level}.{name}" for level in metrics.LEVELS for name in metrics.SCORES)
 TYPE = tuple(f"{level}.type" for level in metrics.LEVELS)
 FULL = "EDL + PAEC + JML"  # the label of the full model's runs
-SHOWN = {
-    FULL: "CMPAE, preset paper", "released code": "CMPAE, preset released", "JoMoLD": "JoMoLD, preset jomold", "HAN": "HAN, preset han",
+SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of the same method begins with
+    FULL: ("CMPAE, preset paper", "CMPAE"),
+    "released code": ("CMPAE, preset released", "CMPAE"),
+    "backbone (JoMoLD)": ("JoMoLD, CMPAE's schedule", "JoMoLD"),
+    "JoMoLD": ("JoMoLD, its own schedule", "JoMoLD"),
+    "HAN": ("HAN, its own schedule", "HAN"),
 }
-PRINTED_AS = {FULL: "CMPAE", "released code": "CMPAE", "JoMoLD": "JoMoLD", "HAN": "HAN"}  # what the paper's rows begin with
 FLOORS = "floors.json"  # beside the runs of a data set
 ABLATIONS: dict[int, Mapping[str, Mapping[str, Any]]] = {5: TABLE_5, 6: TABLE_6}
 
@@ -57,11 +60,11 @@ def methods(number: int, runs: dict[str, pd.DataFrame], results: Path) -> tuple[
         fitting = [c for c in columns if c in found and found[c].notna().any()]
         if number in (1, 3) and "accuracy" in fitting:
             fitting = ["accuracy"]
-        for label, shown in SHOWN.items():
+        for label, (shown, in_print) in SHOWN.items():
             of_label = found[found["variant"] == label]
             if len(of_label) and fitting:
                 row = _measured(shown, of_label, fitting)
-                rows.append(row | _against_printed(row, PRINTED_AS[label], printed, columns))
+                rows.append(row | _against_printed(row, in_print, printed, columns))
         rows += _floor_rows(results / name / FLOORS, fitting)
     frame = pd.DataFrame(rows, columns=["method", "data", "n", *(f"{c}{s}" for c in columns for s in ("", " sd", " - printed"))])
     kept = frame.columns[frame.notna().any() | frame.columns.isin(["n"])]

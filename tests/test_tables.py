@@ -195,7 +195,7 @@ def test_rows_of_one_data_set_share_their_schedule():
             assert all(getattr(runs[label], f) == getattr(runs[FULL], f) for f in SCHEDULE), (name, label)
         assert runs["HAN"].epochs == presets["han"].epochs and runs["JoMoLD"].batch_size == presets["jomold"].batch_size
     assert table_runs("my_folder")[FULL] == presets["paper"] and table_runs("real_media")[FULL].width == 128
-    assert set(table_runs("simulated-ave")) == {FULL, "JoMoLD"}
+    assert set(table_runs("simulated-ave")) == {FULL, "backbone (JoMoLD)", "JoMoLD"}
 
 
 def test_verdicts_follow_the_interval(results):
