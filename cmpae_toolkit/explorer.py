@@ -3,94 +3,111 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import html
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
-from ipywidgets import Checkbox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
+from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, ToggleButtons, VBox
 
-from . import plots
+from . import data, plots
+from .choices import SPLITS, checkpoints, data_sets
 from .config import MODALITIES
 from .data.videoset import VideoSet
 from .errors import InputError
+from .explorer_page import export_html
+from .media import Media, find_media
 from .plots import ExplorerState
 from .plots.theme import readable
-from .runs import Run
+from .runs import Run, check_same_data, load_run
 from .train import predict
-from .what_if import ORDERS, WhatIf, available_orders, describe, explore, name, order, thresholds_of
+from .what_if import LEVELS, ORDERS, Order, WhatIf, available_orders, describe, explore, order, thresholds_of
 
-__all__ = ["ORDERS", "Explorer", "WhatIf", "draw", "explore", "order"]
+__all__ = ["ORDERS", "Explorer", "WhatIf", "draw", "explore", "export_html", "order"]
 
 MOST_LISTED = 2000  # videos in the dropdown: a browser is slow with more
+GIVEN = "as given"
 WIDE = ipywidgets.Layout(width="98%")
 NARROW = {"description_width": "8em"}
 
 
 def draw(state: ExplorerState) -> Any:
-    """The Figure of a state: `plots.figure_3`."""
+    """The still Figure of a state: `plots.figure_3`. What the widget shows is the same as SVG, `plots.explorer_svg`."""
     return plots.figure_3(state)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No garbage collection inside: a figure's many small objects set off a full one in the middle of every other drawing,
-    which takes as long as the drawing; afterwards they are young garbage and cost next to nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class Explorer:
     """One video at a time: its events, evidence, probability and opinions, and what if its features were others.
 
-    The whole set is predicted once, here. `.widget` is what a notebook shows, `.controls` holds the widgets by name,
-    `.state` what is drawn now. Raises InputError when the set is empty or does not fit the run.
+    The whole set is predicted once, here and where another data set, split or checkpoint is chosen. `.widget` is what a notebook
+    shows, `.controls` holds the widgets by name, `.state` what is drawn now, `.picture.value` the drawing. `source`: the name or folder
+    from which `data.load` reads the set's other splits; `media`: a folder of the videos' media (see `find_media`).
+    Raises InputError when the set is empty or does not fit the run.
     """
 
-    def __init__(self, run: Run, video_set: VideoSet) -> None:
-        if not len(video_set):
-            raise InputError(f"{video_set.title} holds no video to explore.")
-        self.run, self.video_set = run, video_set
-        self.evidence = predict(run.model, video_set)
+    def __init__(self, run: Run, video_set: VideoSet, *, source: str | None = None, media: str | Path | None = None) -> None:
+        self.given, self.source = (run, video_set), source or video_set.name.removeprefix("simulated ")
+        self.media_folder = media
         self.state: ExplorerState | None = None
         self._changing = False
+        self._take(run, video_set)
         self.controls = self._make_controls()
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", height="auto"))
-        self.found, self.caption = ipywidgets.HTML(), ipywidgets.HTML()
+        self.picture, self.found, self.caption = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.picture.add_class("cmpae")
         self.widget = self._arrange()
         self._observe()
+        self._fit_controls()
         self._list_videos()
-        self._show_video()
+
+    def _take(self, run: Run, video_set: VideoSet) -> None:
+        """Another run or set: predict all of it, once."""
+        if not len(video_set):
+            raise InputError(f"{video_set.title} holds no video to explore.")
+        check_same_data(run.spec, video_set.spec, video_set.title)
+        self.evidence = predict(run.model, video_set)
+        self.run, self.video_set = run, video_set
+        self._orders = Order(self.evidence, video_set, thresholds_of(run))
+        self._media: tuple[int, Media] | None = None
 
     def _make_controls(self) -> dict[str, Any]:
-        """The controls by name, as they stand before the first video is shown."""
-        thresholds, config = thresholds_of(self.run), {"continuous_update": False, "style": NARROW, "layout": WIDE}
-        unit = {"min": 0.0, "max": 1.0, "step": 0.05, **config}
-        scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **config}
+        """The controls by name; `_fit_controls` gives them what depends on data and run."""
         plain = {"style": NARROW, "layout": WIDE}
-        categories = [(readable(c, 99), c) for c in self.video_set.categories]
-        others = [("its own", None)] + [(name(self.video_set, i), i) for i in range(min(len(self.video_set), MOST_LISTED))]
-        orders = available_orders(self.evidence, self.video_set)
+        unit = {"min": 0.0, "max": 1.0, "step": 0.01, **plain}
+        scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **plain}
         return {
+            "data": Combobox(value=GIVEN, options=[GIVEN, *data_sets()], description="data set", continuous_update=False, **plain),
+            "split": Dropdown(options=list(dict.fromkeys([self.video_set.split, *SPLITS])), description="split", **plain),
+            "checkpoint": Dropdown(options=[(GIVEN, None), *checkpoints().items()], description="checkpoint", **plain),
             "search": Text(placeholder="category or id", description="search", continuous_update=False, **plain),
-            "order": Dropdown(options=orders, description="order by", **plain),
+            "order": Dropdown(description="order by", **plain),
             "video": Dropdown(description="video", **plain),
-            "categories": SelectMultiple(options=categories, rows=8, description="categories", **plain),
-            "snippet": IntSlider(min=0, max=self.video_set.snippets - 1, description="snippet", **config),
+            "categories": SelectMultiple(rows=6, description="categories", **plain),
+            "level": ToggleButtons(options=LEVELS, description="level", style=NARROW | {"button_width": "6em"}),
+            "snippet": IntSlider(max=self.video_set.snippets - 1, description="snippet", **plain),
             "log": Checkbox(description="evidence on a log axis", indent=False),
             "own": Checkbox(value=True, description="the run's thresholds", indent=False),
-            "video_threshold": FloatSlider(float(thresholds.video.mean()), description="video threshold", **unit),
-            "snippet_threshold": FloatSlider(float(thresholds.snippet.mean()), description="snippet threshold", **unit),
+            "video_threshold": FloatSlider(description="video threshold", **unit),
+            "snippet_threshold": FloatSlider(description="snippet threshold", **unit),
             **{f"mute_{m}": Checkbox(description=f"mute {m}", indent=False) for m in MODALITIES},
             **{f"scale_{m}": FloatSlider(description=f"scale {m}", **scale) for m in MODALITIES},
-            "swap": Dropdown(options=others, description="visual track of", **plain),
+            "swap": Dropdown(description="visual track of", **plain),
         }
+
+    def _fit_controls(self) -> None:
+        """Options and ranges for this data and run; what the reader has set stays where it can."""
+        videos, thresholds, c = self.video_set, thresholds_of(self.run), self.controls
+        with self._quietly():
+            before, orders = c["order"].value, available_orders(self.evidence, videos)
+            c["order"].options = orders
+            c["order"].value = before if before in orders else orders[0]
+            c["categories"].options = [(readable(n, 99), n) for n in videos.categories]
+            c["snippet"].max = videos.snippets - 1
+            if c["own"].value:
+                c["video_threshold"].value, c["snippet_threshold"].value = (float(x.mean()) for x in (thresholds.video, thresholds.snippet))
+            names = self._orders.names[:MOST_LISTED]
+            c["swap"].options = [("its own", None), *((text, i) for i, text in enumerate(names))]
+            c["swap"].value = None
 
     def _arrange(self) -> VBox:
         """Three columns of controls above the picture and its description."""
@@ -101,14 +118,15 @@ class Explorer:
 
         what_if = [n for n in c if n.startswith(("mute", "scale", "swap"))]
         columns = (
-            column("Which video", "search", "order", "video", rest=(self.found,)),
-            column("What to show", "categories", "snippet", "log", "own", "video_threshold", "snippet_threshold"),
-            column("What if", *what_if),
+            column("Which video", "data", "split", "checkpoint", "search", "order", "video", rest=(self.found,)),
+            column("What to show", "categories", "level", "snippet", "log"),
+            column("What if", "own", "video_threshold", "snippet_threshold", *what_if),
         )
-        return VBox([HBox(columns), self.picture, self.caption])
+        return VBox([ipywidgets.HTML(plots.style()), HBox(columns), self.picture, self.caption])
 
     def _observe(self) -> None:
         handlers = {
+            "data": self._load, "split": self._load, "checkpoint": self._load,
             "search": self._list_videos, "order": self._list_videos, "video": self._show_video,
             "video_threshold": self._own_thresholds_off, "snippet_threshold": self._own_thresholds_off,
         }
@@ -128,17 +146,30 @@ class Explorer:
     def value(self, control: str) -> Any:
         return self.controls[control].value
 
+    def _load(self) -> None:
+        """Another data set, split or checkpoint. What cannot be read or does not fit is said; the last picture stays until it does."""
+        run, videos = self.given
+        chosen = self.value("data").strip()
+        try:
+            if chosen not in ("", GIVEN) or self.value("split") != videos.split:
+                videos = data.load(self.source if chosen in ("", GIVEN) else chosen, self.value("split"))
+            self._take(load_run(self.value("checkpoint")) if self.value("checkpoint") else run, videos)
+        except InputError as error:
+            self.found.value = f"<b>{html.escape(str(error))}</b>"
+            return
+        self._fit_controls()
+        self._list_videos()
+
     def _list_videos(self) -> None:
         """The videos that the search finds, in the chosen order; the first of them is shown."""
-        found = order(self.evidence, self.video_set, thresholds_of(self.run), self.value("order"), self.value("search"))
+        found = self._orders(self.value("order"), self.value("search"))
         self.found.value = f"{len(found)} of {len(self.video_set)} videos" + (
             f"; the first {MOST_LISTED} are listed" if len(found) > MOST_LISTED else ""
         )
         with self._quietly():
-            self.controls["video"].options = [(name(self.video_set, i), i) for i in found[:MOST_LISTED]]
+            self.controls["video"].options = [(self._orders.names[i], i) for i in found[:MOST_LISTED]]
             self.controls["video"].value = found[0] if found else None
-        if self.state is not None:
-            self._show_video()
+        self._show_video()
 
     def _show_video(self) -> None:
         """A new video starts with its own categories; thresholds, snippet and changes stay."""
@@ -159,12 +190,21 @@ class Explorer:
         mute = tuple(m for m in MODALITIES if self.value(f"mute_{m}"))
         return WhatIf(mute, self.value("swap"), tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
+    def media(self, index: int) -> Media:
+        """The video's frames and waveform, read once for each video shown."""
+        if self._media is None or self._media[0] != index:
+            names = (self.video_set.ids[index], self.video_set.filenames[index])
+            self._media = index, find_media(self.media_folder, names, self.video_set.snippets)
+        return self._media[1]
+
     def compute(self, **options: Any) -> ExplorerState:
         """The state that the controls ask for; the model runs only where something of the video is changed."""
-        asked = {n: self.value(n) for n in ("snippet", "log")} | {"chosen": self.value("categories")}
+        index = self.value("video")
+        asked = {n: self.value(n) for n in ("snippet", "log", "level")} | {"chosen": self.value("categories")}
         if not self.value("own"):
             asked |= {n: self.value(n) for n in ("video_threshold", "snippet_threshold")}
-        return explore(self.run, self.video_set, self.value("video"), self.what_if(), evidence=self.evidence, **asked | options)
+        asked |= {"evidence": self.evidence, "media": self.media(index)}
+        return explore(self.run, self.video_set, index, self.what_if(), **asked | options)
 
     def update(self) -> None:
         """Draw what the controls ask for."""
@@ -173,8 +213,6 @@ class Explorer:
 
     def _show(self, state: ExplorerState) -> None:
         self.state = state
-        with _collector_paused():
-            self.picture.value = plots.png(draw(state))
         text = describe(state)
-        self.picture.tooltip = text
+        self.picture.value = plots.explorer_svg(state, text)
         self.caption.value = f"<p style='color:inherit'>{html.escape(text)}</p>"

@@ -17,14 +17,16 @@ from .config import MODALITIES
 from .data.videoset import VideoSet
 from .decode import Thresholds
 from .errors import InputError
+from .media import Media
 from .model import CMPAE, Evidence
-from .opinion import Opinion
+from .opinion import Judgement, Opinion
 from .plots import ExplorerState
 from .plots.theme import readable
 from .runs import Run
 from .train import predict
 
 ORDERS = ("as listed", "most vacuous", "wrong and confident", "audio only", "visual only")
+LEVELS = ("snippet", "video")
 MOST_CHOSEN = 6  # categories that a video starts with
 
 
@@ -66,15 +68,19 @@ AS_IT_IS = WhatIf()
 
 def explore(
     run_or_model: Run | CMPAE, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
-    snippet: int = 0, log: bool = False, video_threshold: float | None = None, snippet_threshold: float | None = None,
-    cross_attention: bool | None = None, evidence: Evidence | None = None,
+    snippet: int = 0, log: bool = False, level: str = "snippet", video_threshold: float | None = None,
+    snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
+    media: Media | None = None,
 ) -> ExplorerState:
     """What the model says of video `index`, ready for `plots.figure_3`.
 
-    `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the run's for
-    every category. `evidence`: the whole set's, from `predict`, to save computing it; it is used only where nothing is
-    changed. `cross_attention`: as in `predict`. Raises InputError where there is no such video.
+    `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the
+    run's for every category. `level`: "snippet" or "video", whose evidence and opinions are drawn. `evidence`: the whole set's, from
+    `predict`, to save computing it; it is used only where nothing is changed. `cross_attention`: as in `predict`.
+    Raises InputError where there is no such video or level.
     """
+    if level not in LEVELS:
+        raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
     if not 0 <= index < len(video_set):
         raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
     model = run_or_model if isinstance(run_or_model, CMPAE) else run_or_model.model
@@ -90,9 +96,10 @@ def explore(
     reference = None if video.reference is None else np.asarray(video.reference, bool)
     return ExplorerState(
         title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories), chosen=tuple(chosen),
-        reference=None if reference is None else reference[0], estimate=estimate[0], snippet=min(snippet, estimate.shape[2] - 1),
-        log=log, video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet,
-        scores=None if reference is None else metrics.f_scores(estimate, reference), **arrays(judged, thresholds),
+        reference=None if reference is None else reference[0], estimate=estimate[0],
+        scores=None if reference is None else metrics.f_scores(estimate, reference),
+        snippet=max(0, min(snippet, estimate.shape[2] - 1)), log=log, level=level, media=media,
+        video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet, **arrays(judged, thresholds),
     )
 
 
@@ -101,18 +108,19 @@ def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | N
     def plain(x: Tensor | None) -> np.ndarray | None:
         return None if x is None else x[0].detach().cpu().numpy()
 
-    snippet = judged.snippet
-    # Exp evidence may be beyond float32
-    opinion = snippet.apply(lambda x: x.double()) if isinstance(snippet, Opinion) else None
-    gate = judged.video.probability
+    def all_of(judgement: Judgement) -> dict[str, np.ndarray | None]:
+        # Exp evidence may be beyond float32
+        opinion = judgement.apply(lambda x: x.double()) if isinstance(judgement, Opinion) else None
+        return {
+            "probability": plain(judgement.probability), "vacuity": plain(judgement.vacuity),
+            "presence": None if opinion is None else plain(opinion.presence),
+            "absence": None if opinion is None else plain(opinion.absence),
+        }
+
+    gate = judged.video
     if thresholds.gate == "joint":
-        gate = judged.joint.probability[:, None].expand_as(gate)
-    return {
-        "probability": plain(snippet.probability), "vacuity": plain(snippet.vacuity),
-        "presence": None if opinion is None else plain(opinion.presence),
-        "absence": None if opinion is None else plain(opinion.absence),
-        "attention": plain(judged.attention), "video_probability": plain(gate),
-    }
+        gate = judged.joint.apply(lambda x: x[:, None].expand(judged.video.shape))
+    return {**all_of(judged.snippet), "attention": plain(judged.attention), **{f"video_{n}": x for n, x in all_of(gate).items()}}
 
 
 def thresholds_of(run_or_model: Run | CMPAE) -> Thresholds:
@@ -123,9 +131,12 @@ def thresholds_of(run_or_model: Run | CMPAE) -> Thresholds:
 
 
 def with_values(thresholds: Thresholds, video: float | None, snippet: float | None) -> Thresholds:
-    """The thresholds with one value for every category where one is given."""
+    """The thresholds with one value for every category where one is given; a localisation's is the product of both modalities'."""
     values = {"video": video, "snippet": snippet}
-    return replace(thresholds, **{k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None})
+    changed = {k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None}
+    if thresholds.both is not None and snippet is not None:
+        changed["both"] = snippet**2
+    return replace(thresholds, **changed)
 
 
 def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
@@ -179,12 +190,24 @@ def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
     return (reference[:, m] & ~reference[:, 1 - m]).sum((1, 2)).astype(float)
 
 
+class Order:
+    """`order(by, search)` of one set as often as it is asked for: names and ranks are made once."""
+
+    def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds) -> None:
+        self.names = [name(video_set, i) for i in range(len(video_set))]
+        self._searched = [text.lower().replace("_", " ") for text in self.names]
+        self._given, self._ranks = (evidence, video_set, thresholds), {}
+
+    def __call__(self, by: str = "as listed", search: str = "") -> list[int]:
+        if by not in self._ranks:
+            self._ranks[by] = np.argsort(-ranks(*self._given, by), kind="stable").tolist()
+        text = search.strip().lower().replace("_", " ")
+        return [i for i in self._ranks[by] if text in self._searched[i]]
+
+
 def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
     """The numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
-    rank = ranks(evidence, video_set, thresholds, by)
-    text = search.strip().lower().replace("_", " ")
-    found = [i for i in np.argsort(-rank, kind="stable") if text in name(video_set, i).lower().replace("_", " ")]
-    return [int(i) for i in found]
+    return Order(evidence, video_set, thresholds)(by, search)
 
 
 def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:

@@ -1,18 +1,22 @@
 """The explorer: its state against the model's output, what-ifs, orders worked by hand, and the widgets without a browser."""
 
-import time
+import html
+import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from cmpae_toolkit import decode, metrics
+from cmpae_toolkit import choices, data, decode, metrics, plots, report
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer import Explorer, draw
+from cmpae_toolkit.explorer import Explorer, draw, export_html
 from cmpae_toolkit.model import CMPAE, Evidence
 from cmpae_toolkit.opinion import PointEstimate
 from cmpae_toolkit.runs import Run
@@ -43,7 +47,7 @@ def make_run(videos, preset):
     torch.manual_seed(0)
     config = presets[preset].changed(width=16)
     model = CMPAE(config, videos.spec).eval()
-    return Run(model, pd.DataFrame(), Thresholds.of(config, CATEGORIES), 1, {"name": "hand-made", "simulated": True})
+    return Run(model, pd.DataFrame({"epoch": [1]}), Thresholds.of(config, videos.categories), 1, {"name": "hand-made", "simulated": True})
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +169,8 @@ def test_orders_that_data_or_heads_cannot_give(videos, run):
 @pytest.mark.parametrize("preset", ["paper", "jomold", "released", "han"])
 def test_the_widgets_show_every_preset(videos, preset):
     explorer = Explorer(make_run(videos, preset), videos)
-    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
-    assert explorer.picture.tooltip == describe(explorer.state) and "simulated" in explorer.caption.value
+    assert explorer.picture.value.startswith("<svg") and html.escape(describe(explorer.state)) in explorer.picture.value
+    assert "simulated" in explorer.caption.value
     assert (explorer.state.presence is None) == (preset != "paper")
     assert explorer.controls["categories"].value == explorer.state.chosen
 
@@ -176,7 +180,8 @@ def test_every_control_changes_the_picture(run, videos):
     c, chosen = explorer.controls, explorer.controls["categories"]
     seen = {explorer.picture.value}
     changes = [
-        ("video", 3), ("snippet", 2), ("log", True), ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1),
+        ("video", 3), ("snippet", 2), ("log", True), ("level", "video"), ("level", "snippet"),
+        ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1),
         ("video_threshold", 0.0), ("snippet_threshold", 0.2), ("own", True),
     ]
     for control, value in changes:
@@ -219,10 +224,127 @@ def test_an_empty_set(run, videos):
         Explorer(run, videos.subset([]))
 
 
-def test_an_update_is_quick(run, videos):
+def test_the_picture_is_of_the_state(run, videos):
     explorer = Explorer(run, videos)
-    start = time.perf_counter()
-    explorer.controls["scale_audio"].value = 1.5
-    elapsed = time.perf_counter() - start
-    assert elapsed < 3  # seconds; about 0.3 on a quiet CPU, most of it drawing
+    assert explorer.picture.value == plots.explorer_svg(explorer.state, describe(explorer.state))
     assert draw(explorer.state).get_figwidth() > 10
+
+
+def test_the_video_level_draws_the_videos_own_opinions(run, videos):
+    evidence = predict(run.model, videos)
+    state = explore(run, videos, 2, level="video", snippet=3)
+    for name_, array in (("presence", evidence.video.presence), ("absence", evidence.video.absence), ("vacuity", evidence.video.vacuity)):
+        np.testing.assert_allclose(state.curves[name_][:, 3], array[2].numpy(), rtol=1e-4)
+    np.testing.assert_array_equal(state.curves["threshold"], run.thresholds.video)
+    same = explore(run, videos, 2, snippet=3)
+    np.testing.assert_array_equal(state.estimate, same.estimate)
+    with pytest.raises(InputError, match="no level 'frame'"):
+        explore(run, videos, 2, level="frame")
+
+
+def test_a_joint_gate_is_shown_as_it_decides(videos):
+    run = make_run(videos, "han")
+    state = explore(run, videos, 1, level="video")
+    joint = predict(run.model, videos).joint.probability[1].numpy()
+    np.testing.assert_allclose(state.video_probability, np.stack([joint, joint]), rtol=1e-5)
+
+
+def stretched(videos, snippets, categories):
+    """A set with as many snippets and categories as asked for."""
+    rng, count = np.random.default_rng(1), 2
+    features = {n: rng.standard_normal((count, snippets * (2 if n == "frames" else 1), 4)).astype(np.float32) for n in videos.features}
+    return VideoSet("stretched", "test", tuple(f"Category_{i}" for i in range(categories)), ("a", "b"), features, videos.modalities)
+
+
+@pytest.mark.parametrize(("snippets", "categories"), [(1, 1), (1, 39), (10, 39), (37, 2)])
+def test_odd_sizes_and_no_reference(videos, snippets, categories):
+    odd = stretched(videos, snippets, categories)
+    explorer = Explorer(make_run(odd, "paper"), odd)
+    explorer.controls["log"].value = True
+    explorer.controls["categories"].value = odd.categories
+    explorer.controls["snippet"].value = snippets - 1
+    explorer.controls["video_threshold"].value = 0.0
+    explorer.controls["snippet_threshold"].value = 0.0
+    assert explorer.state.estimate.all() and "No dense reference" in explorer.picture.value
+    assert plots.png(draw(explorer.state)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("bias", [-800.0, 80.0, 800.0])
+def test_evidence_beyond_all_floats(videos, bias, log):
+    run = make_run(videos, "paper")
+    with torch.no_grad():
+        run.model.collector.presence.bias.fill_(bias)
+    explorer = Explorer(run, videos)
+    explorer.controls["log"].value = log
+    for level in ("snippet", "video"):
+        explorer.controls["level"].value = level
+        assert not re.search(r"\b(nan|inf)\b", explorer.picture.value)
+        assert plots.png(draw(explorer.state)).startswith(b"\x89PNG")
+
+
+def test_another_split_another_set_and_what_does_not_fit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, tiny = report.shipped_run(), data.load("small", "test").subset(range(3))
+    explorer, c = None, None
+    own = make_run(data.load("tiny", "val"), "paper").save(tmp_path / "runs" / "own")
+    explorer = Explorer(run, tiny)
+    c = explorer.controls
+    assert dict(c["checkpoint"].options)["runs/own"] == own.relative_to(tmp_path)
+    c["split"].value = "val"
+    assert "(val)" in explorer.state.title and len(explorer.evidence.attention) == len(data.load("small", "val"))
+    before = explorer.picture.value
+    c["data"].value = "tiny"
+    assert "checkpoint" in explorer.found.value and explorer.picture.value == before
+    c["checkpoint"].value = own.relative_to(tmp_path)
+    assert "simulated tiny (val)" in explorer.state.title
+    c["data"].value = "no such set"
+    assert "no data set" in explorer.found.value and "simulated tiny" in explorer.state.title
+    c["data"].value, c["checkpoint"].value, c["split"].value = "as given", None, "test"
+    assert len(explorer.video_set) == 3 and "simulated small (test)" in explorer.state.title
+
+
+def test_a_run_of_other_data_is_refused(run):
+    with pytest.raises(InputError, match="other categories"):
+        Explorer(run, data.load("tiny", "test"))
+
+
+def test_a_localisation_threshold_moves_its_answer(tmp_path):
+    videos = data.load("simulated-ave", "val").subset(range(4))
+    config = presets["ave"].changed(width=16)
+    run = Run(CMPAE(config, videos.spec).eval(), pd.DataFrame(), Thresholds.of(config, videos.categories), 1, {})
+    explorer = Explorer(run, videos)
+    explorer.controls["snippet_threshold"].value = 0.0
+    assert explorer.state.estimate.all((1,)).any() and explorer.state.estimate.any((0, 1)).sum() == 1
+    explorer.controls["snippet_threshold"].value = 1.0
+    assert not explorer.state.estimate.any()
+    with pytest.raises(InputError, match="localisation"):
+        export_html(run, videos, tmp_path / "page.html")
+
+
+def test_media_are_shown_where_they_are(run, videos, tmp_path):
+    assert "no media files at hand" in Explorer(run, videos).picture.value
+    (tmp_path / "video_0").mkdir()
+    Image.new("RGB", (64, 36), "red").save(tmp_path / "video_0" / "1.png")
+    explorer = Explorer(run, videos, media=tmp_path)
+    assert explorer.picture.value.count("<image") == SNIPPETS
+    explorer.controls["video"].value = 1
+    assert "<image" not in explorer.picture.value and "no media files at hand" in explorer.picture.value
+
+
+def test_checkpoints_and_data_sets_that_can_be_named(tmp_path):
+    (tmp_path / "runs" / "half").mkdir(parents=True)
+    (tmp_path / "runs" / "half" / "config.json").write_text("{}")
+    found = choices.checkpoints([tmp_path])
+    assert "runs/half" not in found  # its model is missing
+    assert all(report.load_run(folder) for folder in list(found.values())[:1])
+    assert {"small", "simulated-ave", "llp"} <= set(choices.data_sets())
+
+
+def test_the_benchmark_measures_every_kind_of_update():
+    path = Path(__file__).parents[1] / "benchmarks" / "explorer.py"
+    benchmark = runpy.run_path(str(path))
+    times = benchmark["measure"](1)
+    assert all(times[control] for control in benchmark["UPDATES"])
+    not_updates = {"data", "split", "checkpoint"}  # they read and predict a whole set
+    assert set(benchmark["UPDATES"]) == set(Explorer(report.shipped_run(), data.load("small", "val")).controls) - not_updates

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cmpae_toolkit import plots
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.media import Media
 from cmpae_toolkit.plots import theme
 from cmpae_toolkit.plots.datasets import run_lengths
 
@@ -289,7 +290,8 @@ STATES = {
     "one category": dict(count=1, chosen=1), "three": dict(count=3, chosen=3, log=True), "25": dict(count=25, chosen=25),
     "short": dict(snippets=4, snippet=3), "long": dict(snippets=20, snippet=19), "no event": dict(events=False),
     "no reference": dict(reference=False), "neither": dict(reference=False, events=False), "nothing chosen": dict(chosen=0),
-    "point estimates": dict(evidence=False),
+    "point estimates": dict(evidence=False), "blank media": dict(media=Media((None,) * 10)),
+    "media": dict(media=Media((np.full((9, 16, 3), 99, np.uint8),) * 10, np.array([[-1.0, 1.0]] * 50))),
 }
 
 

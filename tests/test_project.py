@@ -15,9 +15,10 @@ PACKAGE = ROOT / "cmpae_toolkit"
 
 # each layer may import from the ones before it
 LAYERS = [
-    {"errors", "paired"}, {"config", "opinion", "metrics", "data.home"}, {"plots", "labels", "losses", "decode", "attention"}, {"data"},
-    {"model", "probes"}, {"runs", "compare", "loading", "steps"}, {"released", "inference"}, {"graphs"}, {"loop"},
-    {"train"}, {"stacked", "what_if"}, {"explorer", "report"}, {"experiments", "grids"}, {"table_rows"}, {"tables"}, {"cli"},
+    {"errors", "paired"}, {"config", "opinion", "metrics", "media", "data.home"},
+    {"plots", "labels", "losses", "decode", "attention"}, {"data"}, {"model", "probes"}, {"runs", "compare", "loading", "steps"},
+    {"released", "inference"}, {"graphs"}, {"loop"}, {"train"}, {"stacked", "what_if", "choices"}, {"explorer_page"},
+    {"explorer", "report"}, {"experiments", "grids"}, {"table_rows"}, {"tables"}, {"cli"},
 ]
 
 

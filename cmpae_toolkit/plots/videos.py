@@ -4,6 +4,7 @@ Arrays of one video have the axes (modality, snippet, category), modality order 
 axis and `chosen` those to draw. A snippet is one second: bars span it, points of curves stand in its middle.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ from matplotlib.ticker import SymmetricalLogLocator
 
 from ..config import MODALITIES, TRACKS
 from ..errors import InputError
+from ..media import Media
 from .theme import (
     COLORS,
     INK,
     LINE,
+    MARKED,
     QUIET,
     SEQUENTIAL,
     TRACK_NAMES,
@@ -201,6 +204,40 @@ def attention_map(
     ax.set_yticks(np.arange(len(rows)) + 0.5, names)
     if colorbar:
         ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.025, 1)), label="attention")
+    return ax
+
+
+@use_theme()
+def frames(media: Media, ax: Axes | None = None, snippets: int = 10) -> Axes:
+    """A tile of the picture track for each snippet, blank where there is none."""
+    ax = _media_axes(ax, "Frames")
+    for t in range(snippets):
+        tile = media.frames[t] if t < len(media.frames) else None
+        ax.add_patch(Rectangle((t + 0.04, 0), 0.92, 1, facecolor=MARKED, edgecolor=QUIET, linewidth=0.5))
+        if tile is not None:
+            ax.imshow(tile, extent=(t + 0.04, t + 0.96, 0, 1), aspect="auto", zorder=2)
+    ax.set(xlim=(0, snippets), ylim=(0, 1))
+    return ax
+
+
+@use_theme()
+def waveform(media: Media, ax: Axes | None = None, snippets: int = 10) -> Axes:
+    """The outline of the sound track over the seconds, or what is missing."""
+    ax = _media_axes(ax, "Waveform")
+    ax.add_patch(Rectangle((0, 0), snippets, 1, facecolor=MARKED, edgecolor=QUIET, linewidth=0.5))
+    if media.waveform is None:
+        ax.text(snippets / 2, 0.5, textwrap.shorten(media.note or "no sound at hand", 58), ha="center", va="center", color=QUIET)
+    else:
+        time = (np.arange(len(media.waveform)) + 0.5) * snippets / len(media.waveform)
+        ax.fill_between(time, *(0.5 + 0.48 * media.waveform.T), color=COLORS["audio"], linewidth=0)
+    ax.set(xlim=(0, snippets), ylim=(0, 1))
+    return ax
+
+
+def _media_axes(ax: Axes | None, title: str) -> Axes:
+    ax = axes_or_new(ax, 7.2, 1.1)
+    ax.axis("off")
+    ax.set_title(title)
     return ax
 
 
