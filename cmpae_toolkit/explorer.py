@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, ToggleButtons, VBox
+from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
 
 from . import data, plots
 from .choices import SPLITS, checkpoints, data_sets
@@ -27,9 +27,9 @@ from .what_if import LEVELS, ORDERS, Order, WhatIf, available_orders, describe, 
 __all__ = ["ORDERS", "Explorer", "WhatIf", "draw", "explore", "export_html", "order"]
 
 MOST_LISTED = 2000  # videos in the dropdown: a browser is slow with more
-GIVEN = "as given"
+GIVEN, OWN = "as given", -1
 WIDE = ipywidgets.Layout(width="98%")
-NARROW = {"description_width": "8em"}
+NARROW = {"description_width": "9em"}
 
 
 def draw(state: ExplorerState) -> Any:
@@ -78,12 +78,12 @@ class Explorer:
         return {
             "data": Combobox(value=GIVEN, options=[GIVEN, *data_sets()], description="data set", continuous_update=False, **plain),
             "split": Dropdown(options=list(dict.fromkeys([self.video_set.split, *SPLITS])), description="split", **plain),
-            "checkpoint": Dropdown(options=[(GIVEN, None), *checkpoints().items()], description="checkpoint", **plain),
+            "checkpoint": Dropdown(options=[(GIVEN, GIVEN), *checkpoints().items()], description="checkpoint", **plain),
             "search": Text(placeholder="category or id", description="search", continuous_update=False, **plain),
             "order": Dropdown(description="order by", **plain),
             "video": Dropdown(description="video", **plain),
             "categories": SelectMultiple(rows=6, description="categories", **plain),
-            "level": ToggleButtons(options=LEVELS, description="level", style=NARROW | {"button_width": "6em"}),
+            "level": Dropdown(options=[("each snippet", LEVELS[0]), ("the whole video", LEVELS[1])], description="level", **plain),
             "snippet": IntSlider(max=self.video_set.snippets - 1, description="snippet", **plain),
             "log": Checkbox(description="evidence on a log axis", indent=False),
             "own": Checkbox(value=True, description="the run's thresholds", indent=False),
@@ -106,8 +106,8 @@ class Explorer:
             if c["own"].value:
                 c["video_threshold"].value, c["snippet_threshold"].value = (float(x.mean()) for x in (thresholds.video, thresholds.snippet))
             names = self._orders.names[:MOST_LISTED]
-            c["swap"].options = [("its own", None), *((text, i) for i, text in enumerate(names))]
-            c["swap"].value = None
+            c["swap"].options = [("its own", OWN), *((text, i) for i, text in enumerate(names))]
+            c["swap"].value = OWN
 
     def _arrange(self) -> VBox:
         """Three columns of controls above the picture and its description."""
@@ -153,7 +153,7 @@ class Explorer:
         try:
             if chosen not in ("", GIVEN) or self.value("split") != videos.split:
                 videos = data.load(self.source if chosen in ("", GIVEN) else chosen, self.value("split"))
-            self._take(load_run(self.value("checkpoint")) if self.value("checkpoint") else run, videos)
+            self._take(run if self.value("checkpoint") == GIVEN else load_run(self.value("checkpoint")), videos)
         except InputError as error:
             self.found.value = f"<b>{html.escape(str(error))}</b>"
             return
@@ -188,7 +188,8 @@ class Explorer:
     def what_if(self) -> WhatIf:
         """The changes that the controls ask for."""
         mute = tuple(m for m in MODALITIES if self.value(f"mute_{m}"))
-        return WhatIf(mute, self.value("swap"), tuple(self.value(f"scale_{m}") for m in MODALITIES))
+        other = None if self.value("swap") == OWN else self.value("swap")
+        return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
     def media(self, index: int) -> Media:
         """The video's frames and waveform, read once for each video shown."""

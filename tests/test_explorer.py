@@ -300,7 +300,7 @@ def test_another_split_another_set_and_what_does_not_fit(tmp_path, monkeypatch):
     assert "simulated tiny (val)" in explorer.state.title
     c["data"].value = "no such set"
     assert "no data set" in explorer.found.value and "simulated tiny" in explorer.state.title
-    c["data"].value, c["checkpoint"].value, c["split"].value = "as given", None, "test"
+    c["data"].value, c["checkpoint"].value, c["split"].value = "as given", "as given", "test"
     assert len(explorer.video_set) == 3 and "simulated small (test)" in explorer.state.title
 
 

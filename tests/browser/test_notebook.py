@@ -1,0 +1,81 @@
+"""Notebook 09 as a reader uses it: in a real JupyterLab with a real kernel, and as a page by Voila."""
+
+import os
+import shutil
+
+import pytest
+from conftest import ROOT, served
+
+NOTEBOOK = "09_evidence_explorer.ipynb"
+CONTROLS = ".jp-OutputArea .widget-vbox, .widget-vbox"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the notebook; what it writes goes nowhere near the checkout. JupyterLab keeps all cells in the page."""
+    shutil.copy(ROOT / "notebooks" / NOTEBOOK, tmp_path)
+    settings = {"notebook-extension/tracker": '{"windowingMode": "none"}', "apputils-extension/notification": '{"fetchNews": "false"}'}
+    for name, text in settings.items():
+        file = tmp_path / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def changed(page, before):
+    """The picture's markup once it is another."""
+    page.wait_for_function("(before) => document.querySelector('.cmpae svg').outerHTML !== before", arg=before)
+    return markup(page)
+
+
+def markup(page):
+    return page.evaluate("document.querySelector('.cmpae svg').outerHTML")
+
+
+def use_the_explorer(page, artefacts, name):
+    """Move a slider, choose another video, mute audio: the picture follows each, in its markup and in its pixels."""
+    picture = page.locator(".cmpae svg").first
+    picture.scroll_into_view_if_needed()
+    pixels, now = [picture.screenshot()], markup(page)
+    slider = page.locator(".widget-slider:has(.widget-label:text-is('snippet')) .noUi-handle").first
+    slider.focus()
+    slider.press("ArrowRight")
+    now = changed(page, now)
+    assert "at 1 to 2 s" in now
+    pixels.append(picture.screenshot())
+    page.locator(".widget-dropdown:has(.widget-label:text-is('video')) select").select_option(index=3)
+    now = changed(page, now)
+    pixels.append(picture.screenshot())
+    page.get_by_label("mute audio").check()
+    now = changed(page, now)
+    assert "audio muted" in now
+    pixels.append(picture.screenshot(path=artefacts / f"{name}_muted.png"))
+    assert len(set(pixels)) == len(pixels)
+    page.screenshot(path=artefacts / f"{name}.png")
+
+
+def test_jupyterlab_runs_the_notebook_and_its_explorer(page, folder, artefacts):
+    command = [
+        "jupyterlab", "--no-browser", "--port={port}", "--port-retries=0", "--allow-root", "--IdentityProvider.token=secret",
+        "--ServerApp.root_dir=.", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None",
+    ]
+    with served(command, folder, "api?token=secret") as address:
+        page.goto(f"{address}/lab/tree/{NOTEBOOK}?token=secret")
+        page.wait_for_selector(".jp-Notebook")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        page.locator("li.lm-MenuBar-item:has-text('Run')").click()
+        page.locator("li.lm-Menu-item[data-command='runmenu:run-all']").click()
+        page.wait_for_selector(".cmpae svg", state="attached")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        use_the_explorer(page, artefacts, "jupyterlab")
+        assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']:has-text('Error')").count() == 0
+
+
+def test_voila_serves_the_notebook(page, folder, artefacts):
+    pytest.importorskip("voila", reason="voila is not installed: pip install -e '.[app]'")
+    assert os.environ.get("CMPAE_DATA", "small") in ("", "small")
+    with served(["voila", NOTEBOOK, "--no-browser", "--port={port}", "--Voila.ip=127.0.0.1"], folder, "voila/static/voila.js") as address:
+        page.goto(address)
+        page.wait_for_selector(".cmpae svg", state="attached")
+        use_the_explorer(page, artefacts, "voila")
+        assert page.locator("pre:has-text('Traceback')").count() == 0
