@@ -11,12 +11,16 @@ AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_HOME=$$(mktemp -d)
 
 export CMPAE_DATA
 
-.PHONY: help run test lab lint bench notebooks checkpoint clean
+# more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
+OPTIONS ?=
+
+.PHONY: help run test lab explorer lint bench notebooks checkpoint clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
-	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make lab         open the notebooks in JupyterLab, at the start page"
+	@echo "make explorer    the evidence explorer as a page (Voila), with the kernel behind it"
 	@echo "make notebooks   run all notebooks and save their outputs"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
@@ -37,7 +41,10 @@ test: $(READY)
 	$(AS_NEW) $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(OPTIONS) notebooks/00_start_here.ipynb
+
+explorer: $(READY)
+	$(BIN)/voila $(OPTIONS) notebooks/09_evidence_explorer.ipynb
 
 lint: $(READY)
 	$(BIN)/ruff check .

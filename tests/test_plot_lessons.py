@@ -64,6 +64,15 @@ def test_keep_writes_where_there_is_a_folder(tmp_path):
     ax = plots.lines([1, 2], {"one": [3, 4]})
     for picture, name in ((ax, "a.png"), (ax.figure, "b.png")):
         shown = plots.keep(picture, name, tmp_path)
-        assert shown.figure is ax.figure and shown._repr_png_() == (tmp_path / name).read_bytes()
+        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / name).read_bytes(), {"alt": shown.alt})
         assert len(shown.png) < len(plots.png(ax.figure)) and repr(shown) == "<picture with 1 axes>"
     assert plots.keep(ax, "a.png", tmp_path / "absent").figure is ax.figure and not (tmp_path / "absent").exists()
+
+
+def test_the_alternative_text_says_every_title():
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert plots.lessons.alt_text(figure).startswith("Figure: a drawing.")
+    figure.suptitle("simulated small (test)")
+    left.set_title("Evidence,\naudio", loc="left"), right.set_title("Evidence, audio")
+    assert plots.lessons.alt_text(figure).startswith("Figure: simulated small (test); Evidence, audio. ")

@@ -32,19 +32,27 @@ BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
 
 class Snapshot:
-    """A figure as a notebook stores it: `.figure`, and a PNG picture of at most 128 colours, a third of the full one's size."""
+    """A figure as a notebook stores it: `.figure`, a PNG picture of at most 128 colours, a third of the full one's size, and `.alt`,
+    what readers hear who do not see it: the titles, and that the text below tells the rest."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
         buffer = io.BytesIO()
         Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
-        self.png = buffer.getvalue()
+        self.png, self.alt = buffer.getvalue(), alt_text(figure)
 
-    def _repr_png_(self) -> bytes:
-        return self.png
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        return self.png, {"alt": self.alt}
 
     def __repr__(self) -> str:
         return f"<picture with {len(self.figure.axes)} axes>"
+
+
+def alt_text(figure: Figure) -> str:
+    """"Figure: " and every title in it."""
+    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center", "right"))]
+    told = "; ".join(dict.fromkeys(" ".join(t.split()) for t in titles if t.strip()))
+    return f"Figure: {told or 'a drawing'}. Described in the text beside it."
 
 
 def keep(picture: Figure | Axes, name: str, folder: str | Path = "../figures") -> Snapshot:

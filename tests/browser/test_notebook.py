@@ -1,7 +1,12 @@
 """Notebook 09 as a reader uses it: in a real JupyterLab with a real kernel, and as a page by Voila."""
 
+import html
 import os
+import re
+import shlex
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, served
@@ -79,3 +84,30 @@ def test_voila_serves_the_notebook(page, folder, artefacts):
         page.wait_for_selector(".cmpae svg", state="attached")
         use_the_explorer(page, artefacts, "voila")
         assert page.locator("pre:has-text('Traceback')").count() == 0
+
+
+def started_by_make(target, options):
+    """What `make target` runs once the environment is ready, with this environment's programs instead of `.venv`'s."""
+    command = ["make", "--dry-run", "-o", ".venv/.ready", target, f"OPTIONS={options}"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip().splitlines()
+    assert len(told) == 1, told
+    program, *arguments = shlex.split(told[0])
+    assert program.startswith(".venv/bin/")
+    module = {"jupyter": "jupyter", "voila": "voila"}[Path(program).name]
+    return [module, *(str(ROOT / a) if a.endswith(".ipynb") else a for a in arguments)]
+
+
+def test_make_lab_opens_the_start_page(page, tmp_path, artefacts):
+    options = "--no-browser --port={port} --allow-root --IdentityProvider.token=secret --ServerApp.password="
+    with served(started_by_make("lab", options), tmp_path, "api?token=secret") as address:
+        opened = "".join(file.read_text() for file in (tmp_path / ".runtime").glob("jpserver-*-open.html"))
+        where = re.search(r"url=http://[^/]+(/lab/tree/00_start_here\.ipynb\?[^\"]*)", opened)
+        assert where, opened  # what a browser is told to open, were one started
+        page.goto(address + html.unescape(where[1]))
+        page.wait_for_selector(".jp-Notebook h1:has-text('00 Start here')")
+        page.screenshot(path=artefacts / "start_page.png")
+
+
+def test_make_explorer_runs_voila():
+    module, *arguments = started_by_make("explorer", "--no-browser")
+    assert module == "voila" and arguments == ["--no-browser", str(ROOT / "notebooks" / NOTEBOOK)]

@@ -1,0 +1,67 @@
+"""The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+ALONE = '''try:
+    import cmpae_toolkit
+except ModuleNotFoundError:
+    raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def cells(path, kind=None):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return [(c, "".join(c["source"])) for c in notebook["cells"] if kind in (None, c["cell_type"])]
+
+
+def test_it_says_how_to_install_the_toolkit_when_opened_alone(path, monkeypatch):
+    _, source = cells(path, "code")[0]
+    assert source == ALONE
+    monkeypatch.setitem(__import__("sys").modules, "cmpae_toolkit", None)  # what Python does where it is not installed
+    with pytest.raises(SystemExit, match="pip install"):
+        exec(source, {})
+
+
+def test_its_head_and_its_end(path):
+    everything = cells(path)
+    head, end = everything[0][1], everything[-1][1]
+    assert re.match(rf"# {path.stem[:2]}\b", head)
+    assert all(f"**{words}.**" in head for words in ("What you will see", "How long", "What you need"))
+    assert end.startswith("## What to remember")
+    exercises = "\n".join(source for _, source in cells(path, "markdown")).split("## Exercises")[1]
+    assert 2 <= exercises.count("<details><summary>Answer</summary>") == exercises.count("</details>") <= 4
+
+
+def test_cells_are_short_and_were_run_in_order(path):
+    code = cells(path, "code")
+    for cell, source in code:
+        assert len(source.splitlines()) <= 10, source
+        assert not any(out["output_type"] == "error" for out in cell["outputs"]), source
+    assert [cell["execution_count"] for cell, _ in code] == list(range(1, len(code) + 1)), "save it with `make notebooks`"
+    assert "widgets" not in json.loads(path.read_text(encoding="utf-8"))["metadata"], "widget state does not belong into the file"
+
+
+def test_its_links_lead_somewhere(path):
+    for _, source in cells(path, "markdown"):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", source):
+            assert (path.parent / target).exists(), target
+
+
+def test_its_equation_numbers_exist(path):
+    for _, source in cells(path):
+        for number in re.findall(r"Eq\. (\d+)", source):
+            assert 1 <= int(number) <= 11, source
+
+
+def test_its_pictures_are_described(path):
+    for cell, source in cells(path, "code"):
+        for out in cell["outputs"]:
+            if "image/png" in out.get("data", {}):
+                alt = out["metadata"].get("image/png", {}).get("alt", "")
+                assert alt.startswith("Figure: "), f"no alternative text: {source}"
