@@ -33,7 +33,7 @@ def test_its_head_and_its_end(path):
     head, end = everything[0][1], everything[-1][1]
     assert re.match(rf"# {path.stem[:2]}\b", head)
     assert all(f"**{words}.**" in head for words in ("What you will see", "How long", "What you need"))
-    assert end.startswith("## What to remember")
+    assert re.search(r"(?m)^## What to remember\n(?!.*^## )", end), "the last cell says what to remember"
     exercises = "\n".join(source for _, source in cells(path, "markdown")).split("## Exercises")[1]
     assert 2 <= exercises.count("<details><summary>Answer</summary>") == exercises.count("</details>") <= 4
 

@@ -17,12 +17,15 @@ CONTROLS = ".jp-OutputArea .widget-vbox, .widget-vbox"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of the notebook; what it writes goes nowhere near the checkout. JupyterLab keeps all cells in the page."""
+    """A copy of the notebook; what it writes goes nowhere near the checkout. JupyterLab is dark, and keeps all cells in the page."""
     shutil.copy(ROOT / "notebooks" / NOTEBOOK, tmp_path)
-    settings = {"notebook-extension/tracker": '{"windowingMode": "none"}', "apputils-extension/notification": '{"fetchNews": "false"}'}
+    settings = {
+        "notebook-extension/tracker": '{"windowingMode": "none"}', "apputils-extension/notification": '{"fetchNews": "false"}',
+        "apputils-extension/themes": '{"theme": "JupyterLab Dark"}',
+    }
     for name, text in settings.items():
         file = tmp_path / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return tmp_path
 
@@ -67,12 +70,14 @@ def test_jupyterlab_runs_the_notebook_and_its_explorer(page, folder, artefacts):
     with served(command, folder, "api?token=secret") as address:
         page.goto(f"{address}/lab/tree/{NOTEBOOK}?token=secret")
         page.wait_for_selector(".jp-Notebook")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        page.wait_for_selector("text=/ipykernel.* Idle/")  # earlier, running cells would ask which kernel is meant
         page.locator("li.lm-MenuBar-item:has-text('Run')").click()
         page.locator("li.lm-Menu-item[data-command='runmenu:run-all']").click()
         page.wait_for_selector(".cmpae svg", state="attached")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        page.wait_for_function("![...document.querySelectorAll('.jp-InputPrompt')].some((p) => p.textContent.includes('*'))")
         use_the_explorer(page, artefacts, "jupyterlab")
+        ink = page.evaluate("getComputedStyle(document.querySelector('.cmpae svg text.title')).fill")
+        assert ink == "rgb(236, 236, 236)", "light words on the dark theme"
         assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']:has-text('Error')").count() == 0
 
 
