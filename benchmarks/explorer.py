@@ -23,7 +23,7 @@ from cmpae_toolkit.explorer import Explorer, draw
 UPDATES = {
     "snippet": (1, 2, 3, 4), "video_threshold": (0.2, 0.4, 0.6), "snippet_threshold": (0.1, 0.3, 0.7), "own": (True, False),
     "level": ("video", "snippet"), "log": (True, False), "video": (3, 7, 11, 15), "categories": (("Speech",), data.LLP_CATEGORIES, ()),
-    "mute_audio": (True, False), "mute_visual": (True, False), "scale_audio": (0.5, 2.0), "scale_visual": (0.5, 2.0), "swap": (5, -1),
+    "mute_audio": (True, False), "mute_visual": (True, False), "scale_audio": (0.5, 2.0), "scale_visual": (0.5, 2.0), "swap": (5, -1), "alone": (True, False),
     "order": ("most vacuous", "wrong and confident", "as listed"), "search": ("dog", "speech", ""),
 }
 

@@ -92,6 +92,7 @@ class Explorer:
             **{f"mute_{m}": Checkbox(description=f"mute {m}", indent=False) for m in MODALITIES},
             **{f"scale_{m}": FloatSlider(description=f"scale {m}", **scale) for m in MODALITIES},
             "swap": Dropdown(description="visual track of", **plain),
+            "alone": Checkbox(description="without cross-attention", indent=False),
         }
 
     def _fit_controls(self) -> None:
@@ -116,7 +117,7 @@ class Explorer:
         def column(heading: str, *names: str, rest: tuple[Any, ...] = ()) -> VBox:
             return VBox([ipywidgets.HTML(f"<b>{heading}</b>"), *(c[n] for n in names), *rest], layout=ipywidgets.Layout(width="33%"))
 
-        what_if = [n for n in c if n.startswith(("mute", "scale", "swap"))]
+        what_if = [n for n in c if n.startswith(("mute", "scale", "swap", "alone"))]
         columns = (
             column("Which video", "data", "split", "checkpoint", "search", "order", "video", rest=(self.found,)),
             column("What to show", "categories", "level", "snippet", "log"),
@@ -204,7 +205,7 @@ class Explorer:
         asked = {n: self.value(n) for n in ("snippet", "log", "level")} | {"chosen": self.value("categories")}
         if not self.value("own"):
             asked |= {n: self.value(n) for n in ("video_threshold", "snippet_threshold")}
-        asked |= {"evidence": self.evidence, "media": self.media(index)}
+        asked |= {"evidence": self.evidence, "media": self.media(index), "cross_attention": False if self.value("alone") else None}
         return explore(self.run, self.video_set, index, self.what_if(), **asked | options)
 
     def update(self) -> None:

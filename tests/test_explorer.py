@@ -5,6 +5,7 @@ import re
 import runpy
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,7 +182,7 @@ def test_every_control_changes_the_picture(run, videos):
     seen = {explorer.picture.value}
     changes = [
         ("video", 3), ("snippet", 2), ("log", True), ("level", "video"), ("level", "snippet"),
-        ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1),
+        ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1), ("alone", True),
         ("video_threshold", 0.0), ("snippet_threshold", 0.2), ("own", True),
     ]
     for control, value in changes:
@@ -191,6 +192,20 @@ def test_every_control_changes_the_picture(run, videos):
         seen.add(explorer.picture.value)
     chosen.value = ()
     assert explorer.state.chosen == () and explorer.picture.value not in seen
+
+
+def test_muting_in_the_widget_without_cross_attention_moves_audio_absence_only(run, videos):
+    explorer = Explorer(run, videos)
+    explorer.controls["alone"].value = True
+    before = explorer.state
+    explorer.controls["mute_visual"].value = True
+    np.testing.assert_array_equal(explorer.state.presence[0], before.presence[0])
+    assert np.abs(explorer.state.absence[0] - before.absence[0]).max() > 1e-3
+
+
+def test_sliders_follow_while_they_are_dragged(run, videos):
+    sliders = [w for w in Explorer(run, videos).controls.values() if isinstance(w, ipywidgets.IntSlider | ipywidgets.FloatSlider)]
+    assert len(sliders) == 5 and all(w.continuous_update for w in sliders)
 
 
 def test_thresholds_stay_when_the_video_changes(run, videos):

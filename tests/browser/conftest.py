@@ -23,7 +23,7 @@ def chromium():
     return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: playwright's event loop must have ended before nbval starts its own
 def browser():
     if chromium() is None:
         pytest.skip("no Chromium here: install Debian's package `chromium`, or name one in CMPAE_CHROMIUM")
