@@ -66,7 +66,7 @@ def _frames(folder: Path, name: str, snippets: int) -> tuple[np.ndarray, ...] | 
     if pictures:
         return tuple(_tile(pictures[i]) for i in _middles(len(pictures), snippets))
     film = folder / f"{name}.mp4"
-    return tuple(_tile(frame) for frame in _film(film, snippets)) if film.is_file() else None
+    return tuple(_film(film, snippets)) if film.is_file() else None
 
 
 def _middles(count: int, snippets: int) -> list[int]:
@@ -83,16 +83,16 @@ def _tile(picture: Path | np.ndarray) -> np.ndarray:
 
 
 def _film(path: Path, snippets: int) -> list[np.ndarray]:
-    """Frames of an MP4 file, read with whichever of two optional libraries is there."""
+    """Tiles of an MP4 file, read with whichever of two optional libraries is there; only tiles are kept, whole films are large."""
     if importlib.util.find_spec("av"):
         import av
 
         with av.open(str(path)) as film:
-            frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+            frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
     elif importlib.util.find_spec("imageio"):
         import imageio.v3
 
-        frames = list(imageio.v3.imiter(path))
+        frames = [_tile(frame) for frame in imageio.v3.imiter(path)]
     else:
         raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing")
     if not frames:
