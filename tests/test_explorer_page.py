@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from test_explorer import make_run, videos  # noqa: F401
 
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.explorer import export_html
-from cmpae_toolkit.explorer_page import MOST_LOG, changes, interesting
+from cmpae_toolkit.explorer_page import ASSETS, MOST_LOG, changes, interesting
 from cmpae_toolkit.train import predict
 from cmpae_toolkit.what_if import explore
 
@@ -73,3 +74,10 @@ def test_which_videos_are_exported(videos, tmp_path):  # noqa: F811
         export_html(run, videos, tmp_path / "page.html", videos=[])
     with pytest.raises(InputError, match="not 99"):
         export_html(run, videos, tmp_path / "page.html", videos=[99])
+
+
+def test_what_the_page_is_made_of_is_installed_with_the_package():
+    root = ASSETS.parents[1]
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["cmpae_toolkit"]
+    installed = {path.name for pattern in patterns for path in ASSETS.parent.glob(pattern)}
+    assert {"explorer.html", "explorer.css", "explorer.js"} <= installed
