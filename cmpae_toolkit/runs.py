@@ -67,7 +67,8 @@ def load_run(folder: str | Path) -> Run:
     model = CMPAE(config, spec)
     load_parameters(model, read_tensors(folder / MODEL)[0], folder / MODEL)
     history = folder / HISTORY
-    return Run(model.eval(), pd.read_csv(history) if history.is_file() else pd.DataFrame(), thresholds, best_epoch, data)
+    is_told = history.is_file() and history.read_text(encoding="utf-8").strip()  # an untrained model has none
+    return Run(model.eval(), pd.read_csv(history) if is_told else pd.DataFrame(), thresholds, best_epoch, data)
 
 
 def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:

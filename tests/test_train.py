@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -243,3 +244,8 @@ def test_unknown_device():
 def test_gpu_training_agrees_with_cpu(config, tiny):
     runs = [fit(config.changed(attention_dropout=0, visual_dropout=0), tiny[0], tiny[1], device=d, progress=False) for d in ("cpu", "cuda")]
     np.testing.assert_allclose(runs[0].history["loss"], runs[1].history["loss"], rtol=1e-3)
+
+
+def test_a_run_without_history_is_saved_and_read(tiny, run, tmp_path):
+    untrained = dataclasses.replace(run, history=pd.DataFrame())
+    assert load_run(untrained.save(tmp_path)).history.empty
