@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .config import Config
 from .opinion import Judgement, Opinion
+from .special import digamma_of_exp
 
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
 
@@ -30,7 +31,7 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
     """
     if psi == "log":
         return F.binary_cross_entropy_with_logits(opinion.logit, label, reduction="none")
-    strength, alpha, beta = (_digamma_of_exp(x) for x in (opinion.log_strength, opinion.log_alpha, opinion.log_beta))
+    strength, alpha, beta = (digamma_of_exp(x) for x in (opinion.log_strength, opinion.log_alpha, opinion.log_beta))
     return strength - label * alpha - (1 - label) * beta
 
 
@@ -159,11 +160,3 @@ def kl_share(config: Config, epoch: int) -> float:
 def total(losses: dict[str, Tensor], config: Config) -> Tensor:
     """Eq. 11: the weighted sum."""
     return sum(getattr(config, f"{name}_weight") * value for name, value in losses.items())
-
-
-def _digamma_of_exp(log_x: Tensor) -> Tensor:
-    """digamma(exp(log_x)); beyond exp(12) by its series log x - 1 / (2 x), so that x itself may overflow."""
-    series = log_x - 0.5 * torch.exp(-log_x)
-    return torch.where(log_x > 12, series, torch.digamma(torch.exp(log_x.clamp_max(12))))
-
-

@@ -2,10 +2,13 @@
 
 An opinion on "this event happens here" is the Beta distribution Beta(alpha, beta) with alpha = e + 1, beta = ê + 1 (Eq. 4),
 where e >= 0 is the evidence for presence and ê >= 0 the evidence for absence. The paper calls vacuity "uncertainty".
+
+The paper's opinions have base rate a = 1/2 and prior weight W = 2. Both may be others (A. Jøsang, Subjective Logic, Springer
+2016, section 3.4): then alpha = e + a W, beta = ê + (1 - a) W, vacuity = W / S, and p = belief + a vacuity.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,37 +17,76 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .errors import InputError
+from .special import above, log, log_of_sum, softplus_over
 
-LOG_2 = math.log(2.0)
+BASE_RATE, PRIOR_WEIGHT = 0.5, 2.0  # the paper's a and W: alpha = e + 1, beta = ê + 1
 
 
 class Opinion:
     """Opinions of any shape, from evidence for presence and for absence (both >= 0, of shapes that broadcast).
 
     Kept as log alpha and log beta: Exp evidence of any size neither overflows nor needs a clamp. Build from logs with
-    `Opinion.from_log_evidence`. Raises InputError on negative evidence or NaN.
+    `Opinion.from_log_evidence`, from belief masses with `Opinion.from_masses`. `base_rate` in (0, 1), a number or a tensor that
+    broadcasts; `prior_weight` > 0. Raises InputError on negative evidence, NaN, or a base rate or weight out of range.
     """
 
-    __slots__ = ("log_alpha", "log_beta")
+    __slots__ = ("base_rate", "log_alpha", "log_beta", "prior_weight")
 
-    def __init__(self, presence: Tensor | float | int, absence: Tensor | float | int) -> None:
+    def __init__(
+        self, presence: Tensor | float | int, absence: Tensor | float | int, base_rate: Tensor | float = BASE_RATE,
+        prior_weight: float | int = PRIOR_WEIGHT,
+    ) -> None:
         presence, absence = (torch.as_tensor(x) for x in (presence, absence))
         presence, absence = (x if x.is_floating_point() else x.to(torch.get_default_dtype()) for x in (presence, absence))
         for name, evidence in (("presence", presence), ("absence", absence)):
             if not bool((evidence >= 0).all()):
                 raise InputError(f"{name} evidence must be 0 or more, got {evidence.detach().min().item():g}.")
-        self.log_alpha, self.log_beta = torch.broadcast_tensors(presence.log1p(), absence.log1p())
+        prior, counter_prior = _priors(base_rate, prior_weight)
+        logs = (log_of_sum(x, part) for x, part in ((presence, prior), (absence, counter_prior)))
+        self._set(*torch.broadcast_tensors(*logs), base_rate, prior_weight)
 
     @classmethod
-    def from_log_evidence(cls, log_presence: Tensor, log_absence: Tensor) -> "Opinion":
+    def from_log_evidence(
+        cls, log_presence: Tensor, log_absence: Tensor, base_rate: Tensor | float = BASE_RATE, prior_weight: float | int = PRIOR_WEIGHT
+    ) -> "Opinion":
         """From log e and log ê: log(exp(z) + 1) = softplus(z)."""
-        return cls._from_log_beta_parameters(F.softplus(log_presence), F.softplus(log_absence))
+        prior, counter_prior = _priors(base_rate, prior_weight)
+        logs = (softplus_over(z, part) for z, part in ((log_presence, prior), (log_absence, counter_prior)))
+        return cls.from_log_parameters(*logs, base_rate, prior_weight)
 
     @classmethod
-    def _from_log_beta_parameters(cls, log_alpha: Tensor, log_beta: Tensor) -> "Opinion":
+    def from_masses(
+        cls, belief: Tensor, disbelief: Tensor, vacuity: Tensor, base_rate: Tensor | float = BASE_RATE,
+        prior_weight: float | int = PRIOR_WEIGHT,
+    ) -> "Opinion":
+        """From belief, disbelief and vacuity, each in 0..1, that sum to 1 (to 1e-4; they are not rescaled).
+
+        Dogmatic opinions (vacuity 0) become the limit that the book takes for them: the same tiny vacuity for all.
+        """
+        belief, disbelief, vacuity = torch.broadcast_tensors(*(torch.as_tensor(x) for x in (belief, disbelief, vacuity)))
+        total = (belief + disbelief + vacuity).detach()
+        if not bool(((total - 1).abs() < 1e-4).all()) or min(x.detach().min() for x in (belief, disbelief, vacuity)) < -1e-6:
+            raise InputError("belief, disbelief and vacuity must be 0 or more and sum to 1 in every opinion.")
+        _priors(base_rate, prior_weight)
+        vacuity = vacuity.clamp_min(torch.finfo(vacuity.dtype).tiny ** 0.5)
+        for_presence = belief.clamp_min(0) + base_rate * vacuity
+        for_absence = disbelief.clamp_min(0) + (1 - base_rate) * vacuity
+        log_strength = math.log(prior_weight) - vacuity.log()  # S = W / u, alpha = p S
+        return cls.from_log_parameters(for_presence.log() + log_strength, for_absence.log() + log_strength, base_rate, prior_weight)
+
+    @classmethod
+    def from_log_parameters(
+        cls, log_alpha: Tensor, log_beta: Tensor, base_rate: Tensor | float = BASE_RATE, prior_weight: float | int = PRIOR_WEIGHT
+    ) -> "Opinion":
+        """From log alpha >= log(a W) and log beta >= log((1 - a) W), as they are."""
         opinion = cls.__new__(cls)
-        opinion.log_alpha, opinion.log_beta = log_alpha, log_beta
+        opinion._set(log_alpha, log_beta, base_rate, prior_weight)
         return opinion
+
+    def _set(self, log_alpha: Tensor, log_beta: Tensor, base_rate: Tensor | float, prior_weight: float | int) -> None:
+        if isinstance(base_rate, Tensor):  # like the parameters, so that `apply` changes all alike
+            base_rate = base_rate.to(log_alpha).expand(log_alpha.shape)
+        self.log_alpha, self.log_beta, self.base_rate, self.prior_weight = log_alpha, log_beta, base_rate, prior_weight
 
     @property
     def shape(self) -> torch.Size:
@@ -53,21 +95,21 @@ class Opinion:
     @property
     def presence(self) -> Tensor:
         """Evidence for presence e >= 0."""
-        return self.log_alpha.expm1()
+        return above(self.log_alpha, _priors(self.base_rate, self.prior_weight)[0])
 
     @property
     def absence(self) -> Tensor:
         """Evidence for absence ê >= 0."""
-        return self.log_beta.expm1()
+        return above(self.log_beta, _priors(self.base_rate, self.prior_weight)[1])
 
     @property
     def alpha(self) -> Tensor:
-        """alpha = e + 1."""
+        """alpha = e + 1 (in general e + a W)."""
         return self.log_alpha.exp()
 
     @property
     def beta(self) -> Tensor:
-        """beta = ê + 1."""
+        """beta = ê + 1 (in general ê + (1 - a) W)."""
         return self.log_beta.exp()
 
     @property
@@ -77,7 +119,7 @@ class Opinion:
 
     @property
     def strength(self) -> Tensor:
-        """S = alpha + beta >= 2."""
+        """S = alpha + beta >= W = 2."""
         return self.log_strength.exp()
 
     @property
@@ -87,27 +129,34 @@ class Opinion:
 
     @property
     def probability(self) -> Tensor:
-        """Eq. 7: p = alpha / S in (0, 1), the mean of the Beta; belief + vacuity / 2."""
+        """Eq. 7: p = alpha / S in (0, 1), the mean of the Beta and the projected probability belief + a vacuity, a = 1/2."""
         return torch.sigmoid(self.logit)
 
     @property
     def vacuity(self) -> Tensor:
-        """Eq. 7: u = 2 / S in (0, 1]: what the paper calls uncertainty. 1 without any evidence."""
-        return torch.exp(LOG_2 - self.log_strength)
+        """Eq. 7: u = W / S in (0, 1], W = 2: what the paper calls uncertainty. 1 without any evidence."""
+        return torch.exp(math.log(self.prior_weight) - self.log_strength)
 
     @property
     def belief(self) -> Tensor:
-        """e / S = p (1 - 1 / alpha) in [0, 1); belief + disbelief + vacuity = 1."""
-        return self.probability * -torch.expm1(-self.log_alpha)
+        """e / S = p (1 - a W / alpha) in [0, 1); belief + disbelief + vacuity = 1."""
+        prior = _priors(self.base_rate, self.prior_weight)[0]
+        return self.probability * -torch.expm1(-(self.log_alpha - log(prior)))
 
     @property
     def disbelief(self) -> Tensor:
-        """ê / S = (1 - p)(1 - 1 / beta) in [0, 1)."""
-        return torch.sigmoid(-self.logit) * -torch.expm1(-self.log_beta)
+        """ê / S = (1 - p)(1 - (1 - a) W / beta) in [0, 1)."""
+        prior = _priors(self.base_rate, self.prior_weight)[1]
+        return torch.sigmoid(-self.logit) * -torch.expm1(-(self.log_beta - log(prior)))
+
+    def __invert__(self) -> "Opinion":
+        """The opinion on the opposite (book, section 6.1): presence and absence exchanged, base rate 1 - a."""
+        return self.from_log_parameters(self.log_beta, self.log_alpha, 1 - self.base_rate, self.prior_weight)
 
     def apply(self, change: Callable[[Tensor], Tensor]) -> "Opinion":
         """The same change of form (index, device, detach, ...) to both parameters."""
-        return self._from_log_beta_parameters(change(self.log_alpha), change(self.log_beta))
+        base_rate = change(self.base_rate) if isinstance(self.base_rate, Tensor) else self.base_rate
+        return self.from_log_parameters(change(self.log_alpha), change(self.log_beta), base_rate, self.prior_weight)
 
     def detach(self) -> "Opinion":
         return self.apply(Tensor.detach)
@@ -144,11 +193,15 @@ Judgement = Opinion | PointEstimate
 
 
 def concatenate(judgements: list[Judgement]) -> Judgement:
-    """Judgements of one kind, joined along their first axis."""
+    """Judgements of one kind, joined along their first axis. Raises InputError when opinions differ in prior weight."""
     first = judgements[0]
     if isinstance(first, Opinion):
-        logs = ([getattr(j, name) for j in judgements] for name in Opinion.__slots__)
-        return Opinion._from_log_beta_parameters(*(torch.cat(log) for log in logs))
+        logs = (torch.cat([getattr(j, name) for j in judgements]) for name in ("log_alpha", "log_beta"))
+        base_rate = first.base_rate
+        if any(isinstance(j.base_rate, Tensor) or j.base_rate != base_rate for j in judgements):
+            rates = [torch.as_tensor(j.base_rate, dtype=j.log_alpha.dtype, device=j.log_alpha.device) for j in judgements]
+            base_rate = torch.cat([rate.expand(j.shape) for rate, j in zip(rates, judgements, strict=True)])
+        return Opinion.from_log_parameters(*logs, base_rate, common_weight(judgements))
     vacuity = None if first.vacuity is None else torch.cat([j.vacuity for j in judgements])
     return PointEstimate(torch.cat([j.probability for j in judgements]), vacuity)
 
@@ -172,3 +225,19 @@ def accumulate(
     """log of the video evidence sum_t A_t e_t (below Eq. 3), from log e_t."""
     return torch.logsumexp(attention.clamp_min(torch.finfo(attention.dtype).tiny).log() + log_evidence, dim=-2)
 
+
+
+def common_weight(opinions: Sequence[Opinion]) -> float:
+    """The prior weight that all opinions share. Raises InputError when they differ, or when there is none."""
+    weights = {opinion.prior_weight for opinion in opinions}
+    if len(weights) != 1:
+        raise InputError(f"{len(opinions)} opinions with prior weights {sorted(weights)}: one or more of the same weight are needed.")
+    return weights.pop()
+
+
+def _priors(base_rate: Tensor | float, prior_weight: float | int) -> tuple[Tensor | float, Tensor | float]:
+    """a W and (1 - a) W: 1 and 1 in the paper. Raises InputError when one of them is not positive."""
+    inside = bool(((base_rate > 0) & (base_rate < 1)).all()) if isinstance(base_rate, Tensor) else 0 < base_rate < 1
+    if not inside or not 0 < prior_weight < math.inf:
+        raise InputError(f"the base rate must lie between 0 and 1 and the prior weight above 0, got {base_rate} and {prior_weight}.")
+    return base_rate * prior_weight, (1 - base_rate) * prior_weight

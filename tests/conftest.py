@@ -15,7 +15,7 @@ for name in ("CMPAE_DATA", "CMPAE_PRESET"):
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    checked = [f"cmpae_toolkit.{name}" for name in ("opinion", "losses", "model", "labels")]
+    checked = [f"cmpae_toolkit.{name}" for name in ("opinion", "losses", "model", "labels", "fusion", "uncertainty", "dirichlet")]
     HOOK = install_import_hook(checked, "beartype.beartype")
 
 import numpy as np  # noqa: E402

@@ -93,3 +93,59 @@ def test_form_changes():
     torch.testing.assert_close(concatenate([opinion[:1], opinion[1:]]).probability, opinion.probability)
     point = PointEstimate(torch.rand(3, 2))
     assert point[0].vacuity is None and concatenate([point, point]).shape == (6, 2)
+
+
+rates, weights = st.floats(0.01, 0.99), st.floats(0.05, 50)
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e4), rates, weights)
+def test_base_rate_and_prior_weight(e, e_absence, a, w):
+    e, e_absence = (torch.tensor(x, dtype=torch.float64) for x in (e, e_absence))
+    opinion, strength = Opinion(e, e_absence, a, w), (e + e_absence).item() + w
+    expected = {
+        "alpha": e.item() + a * w, "beta": e_absence.item() + (1 - a) * w, "strength": strength, "vacuity": w / strength,
+        "belief": e.item() / strength, "disbelief": e_absence.item() / strength, "presence": e.item(), "absence": e_absence.item(),
+        "probability": (e.item() + a * w) / strength,
+    }
+    again = Opinion.from_masses(opinion.belief, opinion.disbelief, opinion.vacuity, a, w)
+    from_logs = Opinion.from_log_evidence(e.log(), e_absence.log(), torch.tensor(a, dtype=torch.float64), w)
+    for name, value in expected.items():
+        for judged in (opinion, again, from_logs):
+            assert getattr(judged, name).item() == pytest.approx(value, rel=1e-7, abs=1e-8), name
+    assert opinion.probability.item() == pytest.approx(opinion.belief.item() + a * opinion.vacuity.item())
+    assert (~opinion).probability.item() == pytest.approx(1 - opinion.probability.item()) and (~~opinion).alpha == opinion.alpha
+
+
+def test_default_prior_changes_no_bit():
+    """The general form with a = 1/2, W = 2 given as tensors agrees with the short form of the paper's prior."""
+    z = torch.linspace(-20, 60, 401)
+    short, general = Opinion.from_log_evidence(z, -z), Opinion.from_log_evidence(z, -z, torch.tensor(0.5))
+    for name in ("probability", "vacuity", "belief", "disbelief", "presence", "absence"):
+        assert torch.equal(getattr(short, name), getattr(general, name)), name
+    plain = torch.exp(torch.tensor(math.log(2.0)) - torch.logaddexp(torch.nn.functional.softplus(z), torch.nn.functional.softplus(-z)))
+    assert torch.equal(short.vacuity, plain)
+    assert str(Opinion(0, 0).belief.item()) == "0.0"  # not -0.0
+
+
+def test_base_rates_follow_changes_of_form():
+    rate = torch.tensor([[0.1], [0.2], [0.3]])
+    opinion = Opinion(torch.ones(3, 2), 1.0, rate)
+    assert opinion[1].base_rate.tolist() == pytest.approx([0.2, 0.2])
+    joined = concatenate([opinion, Opinion(torch.ones(1, 2), 0.0)])
+    assert joined.base_rate[:, 0].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.5])
+    with pytest.raises(InputError, match="prior weights"):
+        concatenate([opinion, Opinion(torch.ones(1, 2), 0.0, prior_weight=1.0)])
+
+
+@pytest.mark.parametrize(
+    ("base_rate", "weight"), [(0.0, 2.0), (1.0, 2), (torch.tensor([0.5, 1.2]), 2.0), (0.5, 0), (0.5, float("inf"))]
+)
+def test_priors_out_of_range(base_rate, weight):
+    with pytest.raises(InputError, match="base rate must lie between 0 and 1"):
+        Opinion(1.0, 1.0, base_rate, weight)
+
+
+@pytest.mark.parametrize("masses", [(0.5, 0.5, 0.5), (-0.1, 0.5, 0.6), (float("nan"), 0.5, 0.5)])
+def test_masses_that_are_none(masses):
+    with pytest.raises(InputError, match="sum to 1"):
+        Opinion.from_masses(*map(torch.tensor, masses))

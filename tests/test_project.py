@@ -15,10 +15,11 @@ PACKAGE = ROOT / "cmpae_toolkit"
 
 # each layer may import from the ones before it
 LAYERS = [
-    {"errors", "paired"}, {"config", "opinion", "metrics", "media", "data.home"},
-    {"plots", "labels", "losses", "decode", "attention"}, {"data"}, {"model", "probes"}, {"runs", "compare", "loading", "steps"},
-    {"released", "inference"}, {"graphs"}, {"loop"}, {"train"}, {"stacked", "what_if", "choices"}, {"explorer_page"},
-    {"explorer", "report"}, {"experiments", "grids"}, {"table_rows"}, {"tables"}, {"cli"},
+    {"errors", "paired", "special"}, {"config", "opinion", "metrics", "calibration", "media", "data.home"},
+    {"plots", "labels", "losses", "decode", "attention", "uncertainty", "fusion", "dirichlet"}, {"data"}, {"model", "probes"},
+    {"runs", "compare", "loading", "steps"}, {"released", "inference"}, {"graphs"}, {"loop"}, {"train"},
+    {"stacked", "what_if", "trust", "choices"}, {"explorer_page"}, {"explorer", "report", "study"}, {"experiments", "grids"},
+    {"table_rows"}, {"tables"}, {"cli"},
 ]
 
 
