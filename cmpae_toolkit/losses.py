@@ -1,4 +1,4 @@
-"""The paper's losses: one equation, one function; each returns a value per category (or snippet), unreduced and unweighted.
+"""The paper's losses and other evidential ones: one equation, one function, a value per category (or snippet), unreduced.
 
 `training_losses` names them all for one batch and `total` weighs them, so that logging and ablations need no other code.
 """
@@ -15,6 +15,7 @@ from .special import digamma_of_exp
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
 
 LARGEST_LOG = 20.0  # log alpha and log beta above which the KL term is its own asymptote
+LARGEST_FISHER_LOG = 12.0  # the same for the determinant of the Fisher information, whose terms cancel to 1 / (2 S)
 
 
 def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -35,11 +36,63 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
     return strength - label * alpha - (1 - label) * beta
 
 
-def evidence_risk(judgement: Judgement, label: Float[Tensor, "*any"], psi: str = "log") -> Float[Tensor, "*any"]:
-    """Eq. 5 for an opinion, Eq. 1 for a sigmoid head's probability."""
-    if isinstance(judgement, Opinion):
-        return bayes_risk(judgement, label, psi)
-    return binary_cross_entropy(judgement.probability, label)
+def squared_error_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Expected squared error under Beta(alpha, beta), of both outcomes: 2 ((y - p)^2 + p (1 - p) / (S + 1)).
+
+    Sensoy et al., NeurIPS 2018, Eq. 5 (error and variance) for the two outcomes of each category; labels in 0..1.
+    """
+    return 2 * (_squared_error(opinion, label) + _variance(opinion))
+
+
+def relaxed_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """R-EDL (Chen, Gao, Xu, ICLR 2024): the squared error of p alone, 2 (y - p)^2, without the variance that asks for dogma.
+
+    Its other half, a prior weight of its own in p = (e + lambda) / (e + ê + 2 lambda), is `Config.prior_weight` = 2 lambda
+    (lambda = 0.1 there). Changed for several labels: a Beta a category in place of one Dirichlet; labels in 0..1 may be soft.
+    """
+    return 2 * _squared_error(opinion, label)
+
+
+def fisher_risk(opinion: Opinion, label: Float[Tensor, "*any"], weight: float = 0.005) -> Float[Tensor, "*any"]:
+    """I-EDL (Deng et al., ICML 2023): error and variance weighted by the Fisher information of each outcome's evidence.
+
+    (psi1(alpha) + psi1(beta)) ((y - p)^2 + p (1 - p) / (S + 1)) - weight log det I(alpha, beta), psi1 the trigamma function: where
+    there is little evidence the label counts more, and the determinant keeps evidence from growing for the sake of a small
+    loss. Changed for several labels: a Beta a category in place of one Dirichlet. `weight` is their lambda_1.
+    """
+    alpha, beta = (x.to(_wide(x)).clamp_max(LARGEST_FISHER_LOG).exp() for x in (opinion.log_alpha, opinion.log_beta))
+    information = (torch.polygamma(1, alpha) + torch.polygamma(1, beta)).to(label.dtype)
+    error = _squared_error(opinion, label) + _variance(opinion)
+    return information * error - weight * log_det_fisher(opinion)
+
+
+def log_det_fisher(opinion: Opinion) -> Float[Tensor, "*any"]:
+    """log det of the Fisher information of Beta(alpha, beta), diag(psi1(alpha), psi1(beta)) - psi1(S).
+
+    About -log(2 S alpha beta) for much evidence, as which it goes on beyond exp(12) of either.
+    """
+    log_alpha, log_beta = (x.to(_wide(x)) for x in (opinion.log_alpha, opinion.log_beta))
+    over_alpha, over_beta = (F.relu(x - LARGEST_FISHER_LOG) for x in (log_alpha, log_beta))
+    alpha, beta = (x.clamp_max(LARGEST_FISHER_LOG).exp() for x in (log_alpha, log_beta))
+    one, other, both = (torch.polygamma(1, x) for x in (alpha, beta, alpha + beta))
+    left = (1 - both / one - both / other).clamp_min(torch.finfo(one.dtype).eps)
+    beyond = over_alpha + over_beta + torch.maximum(over_alpha, over_beta)
+    return (one.log() + other.log() + left.log() - beyond).to(opinion.log_alpha.dtype)
+
+
+def evidence_risk(
+    judgement: Judgement, label: Float[Tensor, "*any"], psi: str = "log", fisher_weight: float = 0.005
+) -> Float[Tensor, "*any"]:
+    """`Config.risk` for an opinion (Eq. 5 as "log" or "digamma", or one of the other risks), Eq. 1 for a sigmoid head's probability."""
+    if not isinstance(judgement, Opinion):
+        return binary_cross_entropy(judgement.probability, label)
+    if psi == "squared_error":
+        return squared_error_risk(judgement, label)
+    if psi == "relaxed":
+        return relaxed_risk(judgement, label)
+    if psi == "fisher":
+        return fisher_risk(judgement, label, fisher_weight)
+    return bayes_risk(judgement, label, psi)
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -48,7 +101,7 @@ def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tenso
     Sensoy et al., NeurIPS 2018, section 3, for two outcomes. In float64 where the device has it: the terms cancel. Beyond
     alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
     """
-    wide = torch.float32 if label.device.type == "mps" else torch.float64
+    wide = _wide(label)
     y = label.to(wide)
     log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
     beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
@@ -140,9 +193,9 @@ def training_losses(
     def reduce(per_category: Tensor) -> Tensor:
         return per_category.sum(-1).mean() if config.reduction == "sum" else per_category.mean()
 
-    risks = evidence_risk(evidence.video, labels, config.risk)
+    risks = evidence_risk(evidence.video, labels, config.risk, config.fisher_weight)
     losses = {"audio": reduce(risks[:, 0]), "visual": reduce(risks[:, 1])}
-    losses["joint"] = reduce(evidence_risk(evidence.joint, weak_label, config.risk))
+    losses["joint"] = reduce(evidence_risk(evidence.joint, weak_label, config.risk, config.fisher_weight))
     if config.contrastive_weight:
         losses["contrastive"] = contrastive(evidence.features).mean()
     if config.mutual_weight:
@@ -160,3 +213,17 @@ def kl_share(config: Config, epoch: int) -> float:
 def total(losses: dict[str, Tensor], config: Config) -> Tensor:
     """Eq. 11: the weighted sum."""
     return sum(getattr(config, f"{name}_weight") * value for name, value in losses.items())
+
+
+def _squared_error(opinion: Opinion, label: Tensor) -> Tensor:
+    """(y - p)^2, from both p and 1 - p so that neither rounds away."""
+    return (label * (-opinion.logit).sigmoid() - (1 - label) * opinion.logit.sigmoid()).square()
+
+
+def _variance(opinion: Opinion) -> Tensor:
+    """Of Beta(alpha, beta): p (1 - p) / (S + 1)."""
+    return opinion.logit.sigmoid() * (-opinion.logit).sigmoid() * (-opinion.log_strength).sigmoid()
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.float32 if x.device.type == "mps" else torch.float64

@@ -233,7 +233,8 @@ class CMPAE(nn.Module):
         """Logits -> opinions, or the sigmoid where there is no absence head."""
         if absence is None:
             return PointEstimate(presence.sigmoid())
-        return Opinion.from_log_evidence(self.log_evidence(presence), self.log_evidence(absence))
+        logs = (self.log_evidence(z) for z in (presence, absence))
+        return Opinion.from_log_evidence(*logs, prior_weight=self.config.prior_weight)
 
     def log_evidence(self, logit: Tensor) -> Tensor:
         c = self.config
@@ -245,7 +246,8 @@ class CMPAE(nn.Module):
             return PointEstimate((attention[0] * logits[0].sigmoid()).sum(-2))
         if self.config.pooling == "logits":
             return self.opinion(*((a * z).sum(-2) for z, a in zip(logits, attention, strict=True)))
-        return Opinion.from_log_evidence(*(accumulate(self.log_evidence(z), a) for z, a in zip(logits, attention, strict=True)))
+        logs = (accumulate(self.log_evidence(z), a) for z, a in zip(logits, attention, strict=True))
+        return Opinion.from_log_evidence(*logs, prior_weight=self.config.prior_weight)
 
     def mmil(self, x: Tensor, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
         """HAN's joint pooling, over snippets and modalities at once: the weights are A_temporal A_modality."""

@@ -1,11 +1,14 @@
 """Config: presets against the reference's list of differences, parsing, and refusals."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from cmpae_toolkit.config import (
+    CHOICES,
     DIFFERENCES,
+    EVIDENTIAL_LOSSES,
     PRESET_CHANGES,
     SIMULATED_CHANGES,
     TABLE_5,
@@ -54,6 +57,29 @@ def test_round_trip_through_json():
         assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_files_from_before_a_field_was_added():
+    old = {k: v for k, v in Config().to_dict().items() if k not in ("prior_weight", "fisher_weight")}
+    assert Config.from_dict(old) == Config()
+    assert "prior_weight" not in repr(Config()) and "prior_weight=0.2" in repr(Config(prior_weight=0.2))
+
+
+def test_stored_runs_keep_their_names():
+    """Their file names end in a hash of the config; a new field must not make a grid train them all again."""
+    from cmpae_toolkit.experiments import Job
+
+    stored = sorted((Path(__file__).parents[1] / "results" / "differences").rglob("*.json"))
+    for file in stored:
+        run = json.loads(file.read_text())
+        assert Job(run["variant"], Config.from_dict(run["config"]), file.parent.name).file == f"{file.parent.name}/{file.name}"
+    assert len(stored) > 50
+
+
+def test_evidential_losses_are_configs_of_their_own():
+    made = {name: Config(**changes) for name, changes in EVIDENTIAL_LOSSES.items()}
+    assert made["log (paper)"] == Config() and len(set(made.values())) == len(made)
+    assert {c.risk for c in made.values()} == set(CHOICES["risk"])
+
+
 def test_values_from_the_command_line():
     changed = Config().changed(
         width="64", learning_rate="1e-3", denoise="false", evidence_clamp="10", search_thresholds="visual,audio", risk="digamma",
@@ -70,6 +96,7 @@ def test_values_from_the_command_line():
         ({"witdh": 3}, "'witdh' is not a config field"), ({"width": "wide"}, "'width' cannot be 'wide'"),
         ({"denoise": "maybe"}, "'denoise' cannot be 'maybe'"), ({"risk": "huber"}, "use one of 'log', 'digamma'"),
         ({"epochs": 0}, "use 1 or more"), ({"search_thresholds": ("smell",)}, "smell"), ({"width": None}, "'width' cannot be None"),
+        ({"prior_weight": 0.0}, "use more than 0"),
     ],
 )
 def test_refusals(fields, message):

@@ -163,3 +163,82 @@ def test_contrastive_is_the_plain_loop():
             share[i] = 0.9
             assert value[v, i].item() == pytest.approx(-(share * weights).sum().log().item(), rel=1e-4)
     assert losses.contrastive(x[:, :, :1]).abs().max().item() < 1e-6  # a single snippet has no negatives
+
+
+# ---- other evidential risks ------------------------------------------------------------------------------------------------
+
+PI_SQUARED_OVER_6 = math.pi**2 / 6  # trigamma(1); trigamma(n + 1) = trigamma(n) - 1 / n^2
+
+
+@pytest.mark.parametrize("label", [0.0, 0.05, 1.0])
+def test_squared_error_worked_and_by_sampling_moments(label):
+    # Beta(4, 2): p = 2/3, variance 4 * 2 / (6^2 * 7)
+    value = losses.squared_error_risk(opinion(3, 1), scalar(label)).item()
+    assert value == pytest.approx(2 * ((label - 2 / 3) ** 2 + 8 / 252))
+    mean, second = 4 / 6, 4 * 5 / (6 * 7)  # E[q], E[q^2]
+    assert value == pytest.approx((label**2 - 2 * label * mean + second) + ((1 - label) ** 2 - 2 * (1 - label) * (1 - mean)
+                                  + (1 - 2 * mean + second)))
+    assert losses.relaxed_risk(opinion(3, 1), scalar(label)).item() == pytest.approx(2 * (label - 2 / 3) ** 2)
+
+
+def test_relaxed_prior_moves_p():
+    judged = Opinion(scalar(3.0), scalar(1.0), prior_weight=0.2)  # lambda = 0.1
+    assert losses.relaxed_risk(judged, scalar(1.0)).item() == pytest.approx(2 * (1 - 3.1 / 4.2) ** 2)
+
+
+def test_fisher_worked():
+    at = [None, PI_SQUARED_OVER_6]
+    for n in range(1, 6):
+        at.append(at[n] - 1 / n**2)
+    alpha, beta, strength = at[4], at[2], at[6]
+    determinant = (alpha - strength) * (beta - strength) - strength**2
+    assert losses.log_det_fisher(opinion(3, 1)).item() == pytest.approx(math.log(determinant), rel=1e-6)
+    error = (1 - 2 / 3) ** 2 + 8 / 252
+    expected = (alpha + beta) * error - 0.3 * math.log(determinant)
+    assert losses.fisher_risk(opinion(3, 1), scalar(1.0), 0.3).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("e", "e_absence"), [(0, 0), (3, 1), (0.2, 9), (4000, 7), (5e4, 3e4)])
+def test_fisher_is_the_curvature_of_the_normaliser(e, e_absence):
+    """Against the determinant in 50 digits, where nothing cancels."""
+    import mpmath  # comes with torch
+
+    mpmath.mp.dps = 50
+    alpha, beta = mpmath.mpf(e) + 1, mpmath.mpf(e_absence) + 1
+    one, other, both = (mpmath.psi(1, x) for x in (alpha, beta, alpha + beta))
+    determinant = (one - both) * (other - both) - both**2
+    assert losses.log_det_fisher(opinion(e, e_absence)).item() == pytest.approx(float(mpmath.log(determinant)), rel=1e-4, abs=1e-5)
+
+
+def test_fisher_of_huge_evidence_goes_on_as_its_asymptote():
+    z = torch.tensor([[11.0, 13.0, 40.0, 300.0], [11.0, 13.0, 40.0, 300.0]], requires_grad=True)
+    value = losses.log_det_fisher(Opinion.from_log_evidence(z[0], z[1]))
+    value.sum().backward()
+    asymptote = [-(math.log(4) + 3 * x) for x in (11, 13, 40, 300)]  # -log(2 S alpha beta), S = 2 alpha
+    assert value.tolist() == pytest.approx(asymptote, abs=1e-3) and torch.isfinite(z.grad).all()
+    lone = losses.log_det_fisher(Opinion.from_log_evidence(torch.tensor([20.0, 30.0]), torch.tensor([0.0, 0.0])))
+    assert (lone[0] - lone[1]).item() == pytest.approx(2 * 10, abs=1e-3)  # log alpha twice, see log_det_fisher
+    risk = losses.fisher_risk(Opinion.from_log_evidence(z[0], z[1]), torch.ones(4))
+    assert torch.isfinite(risk).all()
+
+
+@pytest.mark.parametrize("risk", ["squared_error", "relaxed", "fisher"])
+def test_other_risks_gradients(risk):
+    z = torch.tensor([[-4.0, 0.0, 2.0, 6.0], [1.0, -3.0, 5.0, 4.5]], dtype=torch.float64, requires_grad=True)
+    label = torch.tensor([1.0, 0.0, 0.95, 0.05], dtype=torch.float64)
+    for weight in (2.0, 0.2):
+        assert torch.autograd.gradcheck(
+            lambda x, w=weight: losses.evidence_risk(Opinion.from_log_evidence(x[0], x[1], prior_weight=w), label, risk, 0.1), z
+        )
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.sampled_from(["log", "digamma", "squared_error", "relaxed"]))
+def test_more_right_evidence_is_no_worse(e, e_absence, risk):
+    judged, more = opinion(e, e_absence), opinion(e + 1, e_absence)
+    assert losses.evidence_risk(more, scalar(1.0), risk).item() <= losses.evidence_risk(judged, scalar(1.0), risk).item() + 1e-12
+
+
+def test_a_point_estimate_has_cross_entropy_whatever_the_risk():
+    point = PointEstimate(torch.tensor([0.2, 0.9]))
+    for risk in ("log", "fisher"):
+        assert losses.evidence_risk(point, torch.ones(2), risk).tolist() == pytest.approx([-math.log(0.2), -math.log(0.9)], rel=1e-5)

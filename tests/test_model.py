@@ -139,14 +139,14 @@ OTHER_VALUE = {
     "width": 24, "attention_dropout": 0.5, "visual_dropout": 0.0, "self_attention_share": 0.5, "selector_dropout": 0.5,
     "evidence_temperature": 0.5, "evidence_clamp": 0.1, "audio_weight": 2.0, "visual_weight": 2.0, "joint_weight": 2.0,
     "contrastive_weight": 2.0, "mutual_weight": 2.0, "kl_weight": 0.5, "joint_vacuity_floor": 0.99, "audio_smoothing": 0.8,
-    "visual_smoothing": 0.8, "noise_warm_up_epochs": 0.1, "kl_epochs": 3,
+    "visual_smoothing": 0.8, "noise_warm_up_epochs": 0.1, "kl_epochs": 3, "prior_weight": 0.2, "fisher_weight": 0.5,
 }
 TRAINING_ONLY = {  # proven in test_train.py and test_decode.py
     "denoise", "audio_noise_threshold", "visual_noise_threshold", "epochs", "estimator_epochs", "batch_size", "learning_rate", "decay",
     "decay_epochs", "select_epoch_by", "seed", "inference_self_share", "gate", "audio_video_threshold", "visual_video_threshold",
     "snippet_threshold", "task", "search_thresholds", "threshold_candidates", "threshold_epoch",
 }
-CONTEXT = {"kl_epochs": {"kl_weight": 0.5}}  # a field that only matters beside another one
+CONTEXT = {"kl_epochs": {"kl_weight": 0.5}, "fisher_weight": {"risk": "fisher"}}  # a field that only matters beside another one
 
 
 def signature(config):
