@@ -75,10 +75,11 @@ def test_environments_agree():
 
 
 def test_import_is_light():
-    """No matplotlib, no widgets, no pandas for the core."""
-    code = "import sys, cmpae_toolkit, cmpae_toolkit.metrics, cmpae_toolkit.losses, cmpae_toolkit.model; print(*sys.modules)"
+    """No matplotlib, no widgets, no pandas, no scikit-learn or torchmetrics for the core."""
+    code = "import sys, cmpae_toolkit, cmpae_toolkit.metrics, cmpae_toolkit.losses, cmpae_toolkit.model, cmpae_toolkit.calibration; "
+    code += "print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"matplotlib", "ipywidgets", "seaborn", "pandas"} & set(loaded)
+    assert not {"matplotlib", "ipywidgets", "seaborn", "pandas", "sklearn", "torchmetrics"} & set(loaded)
 
 
 def tracked():

@@ -5,6 +5,7 @@
 function makes a new figure, `.figure` of the Axes it returns, which a notebook shows. The paper writes "uncertainty" for vacuity.
 """
 
+from .calibration import reliability_diagram, risk_coverage_curves
 from .datasets import category_frequencies, cooccurrence, durations, modality_shares, side_by_side
 from .figures import ExplorerState, figure_3
 from .framework import framework
@@ -20,6 +21,7 @@ __all__ = [
     "ExplorerState", "ablation_bars", "attention_map", "beta_density", "category_bars", "category_frequencies",
     "category_scatter", "certainty_maps", "cooccurrence", "durations", "evidence_curves", "explorer_svg", "f_over_thresholds",
     "figure_3", "frames", "framework", "intervals", "keep", "lines", "modality_shares", "number_table", "opinion_figure",
-    "opinion_triangle", "png", "probability_with_vacuity", "result_table", "risk_curves", "risk_surface", "score_bars",
-    "side_by_side", "style", "threshold_curve", "tracks", "training_history", "use_theme", "waveform",
+    "opinion_triangle", "png", "probability_with_vacuity", "reliability_diagram", "result_table", "risk_coverage_curves",
+    "risk_curves", "risk_surface", "score_bars", "side_by_side", "style", "threshold_curve", "tracks", "training_history",
+    "use_theme", "waveform",
 ]
