@@ -5,7 +5,7 @@ Probabilities in 0..1 and labels 0 or 1 (or False, True) have one shape with the
 the categories apart. Uncertainties are numbers of any range, larger for less certain. NumPy in, NumPy out, no model known.
 
 torchmetrics and scikit-learn do what they have (ECE of equal widths, Brier score, log-likelihood, ROC); bins of equal mass,
-risk-coverage and temperature scaling are ours. Where most answers are "no", as here, a small ECE is easy: read it beside the
+risk-coverage, temperature and Platt scaling are ours. Where most answers are "no", as here, a small ECE is easy: read it beside the
 mean by category and the reliability diagram.
 """
 
@@ -140,22 +140,39 @@ def temperature(probability: np.ndarray, label: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    p, y = _checked(probability, label)
-    logit = _logit(p)
-
-    def loss(log_t: float) -> float:
-        z = logit * np.exp(-log_t)
-        return float(np.mean(np.logaddexp(0, z) - y * z))
-
-    found = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded", options={"xatol": 1e-6})
+    z, y = _logits(probability, label)
+    found = minimize_scalar(
+        lambda log_t: _loss(z * np.exp(-log_t), y), bounds=(np.log(1e-3), np.log(1e3)), method="bounded", options={"xatol": 1e-6}
+    )
     return float(np.exp(found.x))
 
 
-def rescale(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """sigmoid(logit(p) / temperature), of the probability's shape."""
+def platt(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """Temperature and shift for which sigmoid(logit(p) / T + shift) has the least negative log-likelihood (Platt, 1999).
+
+    The shift moves all probabilities one way, which a temperature cannot; decisions at 1/2 change. T is positive.
+    """
+    from scipy.optimize import minimize
+
+    z, y = _logits(probability, label)
+    found = minimize(lambda x: _loss(z * np.exp(-x[0]) + x[1], y), [0.0, 0.0], method="L-BFGS-B", bounds=[(-7, 7), (-30, 30)])
+    return float(np.exp(found.x[0])), float(found.x[1])
+
+
+def rescale(probability: np.ndarray, temperature: float, shift: float = 0.0) -> np.ndarray:
+    """sigmoid(logit(p) / temperature + shift), of the probability's shape."""
     if not temperature > 0:
         raise InputError(f"the temperature is {temperature}: use more than 0.")
-    return 1 / (1 + np.exp(-_logit(np.asarray(probability, dtype=float)) / temperature))
+    return 1 / (1 + np.exp(-_logit(np.asarray(probability, dtype=float)) / temperature - shift))
+
+
+def _loss(logit: np.ndarray, label: np.ndarray) -> float:
+    return float(np.mean(np.logaddexp(0, logit) - label * logit))
+
+
+def _logits(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    p, y = _checked(probability, label)
+    return _logit(p), y
 
 
 def _logit(p: np.ndarray) -> np.ndarray:

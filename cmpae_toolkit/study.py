@@ -16,12 +16,12 @@ LEFT_OUT = ("config", "thresholds", "versions")
 
 
 def read(folder: str | Path) -> pd.DataFrame:
-    """A row a stored run: `data` (title), `kind` ("paper", "ensemble", or the name of a loss), `seed`, and every number under its
+    """A row a stored run: `data` (title), `kind` ("paper", "ensemble", "amount", or the name of a loss), `seed`, and every number under its
     path in the file, such as "errors.all.audio.vacuity.aurc". Raises InputError when there is none."""
     rows = []
     for file in sorted(Path(folder).rglob("*.json")):
         stored = {k: v for k, v in read_json(file).items() if k not in LEFT_OUT}
-        kind = stored.pop("loss", "ensemble" if "seeds" in stored else "paper")
+        kind = stored.pop("loss", None) or stored.pop("kind", "ensemble" if "seeds" in stored else "paper")
         title = stored.pop("data")["title"]
         rows.append({"data": title, "kind": kind, "seed": stored.pop("seed", None)} | flat(stored))
     if not rows:
@@ -38,7 +38,7 @@ def half_width(values: np.ndarray) -> float:
 
 
 def summary(runs: pd.DataFrame, columns: Mapping[str, str], against: str | None = None) -> pd.DataFrame:
-    """Per data set and name: n, mean over seeds and its 95 % half-width, and the same of the difference, paired by seed, to the
+    """Per data set and name (the index): n, mean over seeds and its 95 % half-width, and the same of the difference, paired by seed, to the
     entry named `against`. `columns`: name -> column of `read`. Raises InputError for a column that no run has."""
     missing = [path for path in columns.values() if path not in runs]
     if missing:
@@ -52,11 +52,11 @@ def summary(runs: pd.DataFrame, columns: Mapping[str, str], against: str | None 
                 gap = (group[path] - group[columns[against]]).dropna()
                 row |= {"difference": gap.mean(), "± of it": half_width(gap)}
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index(["data", "name"])
 
 
 def by_kind(runs: pd.DataFrame, path: str, against: str = "paper") -> pd.DataFrame:
-    """Per data set and kind of run: as `summary` of one column, its differences paired by seed with the runs of kind `against`."""
+    """Per data set and kind of run (the index): as `summary` of one column; differences are to the kind `against`, paired by seed."""
     rows = []
     for (title, kind), group in runs.groupby(["data", "kind"], sort=False):
         reference = runs[(runs["data"] == title) & (runs["kind"] == against)].set_index("seed")[path]
@@ -64,4 +64,4 @@ def by_kind(runs: pd.DataFrame, path: str, against: str = "paper") -> pd.DataFra
         values = group[path].dropna()
         row = {"data": title, "name": kind, "n": len(values), "mean": values.mean(), "±": half_width(values)}
         rows.append(row | {"difference": gap.mean(), "± of it": half_width(gap)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index(["data", "name"])

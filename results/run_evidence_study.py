@@ -3,14 +3,17 @@
     python results/run_evidence_study.py --data small real_media --seeds 0 1 2 3 4
 
 Per data set and seed it trains the preset `paper` in the size of `results/run_differences.py` (kept under CMPAE_HOME, so that the
-call goes on after an interruption), and once more without every fifth category and with a quarter of the videos. On test:
+call goes on after an interruption), and once more without every fifth category. On test:
 do uncertainties know the errors of each track, does fusing opinions beat the AND rule on the audio-visual track, do corrupted
 inputs and unseen categories raise vacuity, are probabilities calibrated before and after temperature scaling on val; MC dropout and
-the ensemble of all seeds answer the same questions. `--losses` trains other evidential losses as well (`config.EVIDENTIAL_LOSSES`).
+the ensemble of all seeds answer the same questions. `--losses` trains other evidential losses as well (`config.EVIDENTIAL_LOSSES`),
+`--amount` on a quarter of the videos. The stored files were made with --amount for all seeds and --losses for the seeds 0 1 2.
 `real_media` is a folder of real data that is not part of this repository. A run takes about a minute of one CPU core.
 """
 
 import argparse
+import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +47,7 @@ class Study:
         train_set, val_set = self.splits["train"], self.splits["val"]
         if kind == "held_out":
             return tuple(trust.only_categories(videos, self.kept)[0] for videos in (train_set, val_set))
-        if kind == "quarter":
+        if kind.startswith("quarter"):
             return train_set.subset(np.arange(0, len(train_set), QUARTER)), val_set
         return train_set, val_set
 
@@ -136,15 +139,26 @@ def study_seed(study: Study, seed: int) -> dict[str, Any]:
     run, (_, val_set, test_set) = study.run("all", seed), study.splits.values()
     val, test = (predict(run.model, s) for s in (val_set, test_set))
     passes = trust.dropout_passes(run.model, test_set)
-    few = predict(study.run("quarter", seed).model, test_set)
-    vacuity = {f"{kind} {m}": float(e.snippet.vacuity[:, i].median()) for kind, e in (("all", test), ("quarter", few))
-               for i, m in enumerate(MODALITIES)}
     return {
         **provenance(run, test_set), "seed": seed, "scores": metrics.f_scores(decode(test, run.thresholds), test_set.reference),
         "errors": errors(run, test, passes, test_set.reference), "audio_visual": fused(run, val, val_set, test, test_set),
         "unknown": unknown_inputs(study, run, seed, test, passes), "calibration": calibrated(val, val_set, test, test_set),
-        "median snippet vacuity": vacuity,
     }
+
+
+def study_amount(study: Study, seed: int) -> dict[str, Any]:
+    """Vacuity after training on all videos, on a quarter of them in as many epochs, and on that quarter in as many steps."""
+    test_set, result = study.splits["test"], {}
+    longer = {name: QUARTER * getattr(study.base, name) for name in ("epochs", "decay_epochs")}
+    for kind, changes in {"all": {}, "quarter": {}, "quarter_same_steps": longer}.items():
+        run = study.run(kind, seed, **changes)
+        evidence = predict(run.model, test_set)
+        result[kind] = {
+            "steps": run.best_epoch * -(-len(study.sets(kind)[0]) // run.config.batch_size),
+            "type": metrics.f_scores(decode(evidence, run.thresholds), test_set.reference)["segment"]["type"],
+            **{m: float(evidence.snippet.vacuity[:, i].median()) for i, m in enumerate(MODALITIES)},
+        }
+    return {**provenance(run, test_set), "kind": "amount", "seed": seed, "amount": result}
 
 
 def study_ensemble(study: Study, seeds: list[int]) -> dict[str, Any]:
@@ -181,10 +195,10 @@ def loss_kind(name: str) -> str:
     return "loss-" + "".join(c for c in name if c.isalnum())
 
 
-def study_loss(study: Study, name: str, seed: int) -> dict[str, Any]:
+def study_loss(study: Study, seed: int, loss: str) -> dict[str, Any]:
     """Another evidential loss: scores, calibration, and what its vacuity knows."""
-    kind = loss_kind(name)
-    run, (_, val_set, test_set) = study.run(kind, seed, **EVIDENTIAL_LOSSES[name]), study.splits.values()
+    kind = loss_kind(loss)
+    run, (_, val_set, test_set) = study.run(kind, seed, **EVIDENTIAL_LOSSES[loss]), study.splits.values()
     val, test = (predict(run.model, s) for s in (val_set, test_set))
     unknown, rng, found = {}, np.random.default_rng(seed), trust.decisions(test)
     for corruption, (modality, change) in trust.corruptions().items():
@@ -194,7 +208,7 @@ def study_loss(study: Study, name: str, seed: int) -> dict[str, Any]:
     uncertain = {name: found[name] for name in ("vacuity", "doubt", "epistemic")}
     wrong = said != metrics.with_audio_visual(test_set.reference)
     return {
-        **provenance(run, test_set), "loss": name, "seed": seed,
+        **provenance(run, test_set), "loss": loss, "seed": seed,
         "scores": metrics.f_scores(decode(test, run.thresholds), test_set.reference),
         "errors": {"all": trust.error_scores(uncertain, wrong), "active": trust.error_scores(uncertain, wrong, said)},
         "unknown": unknown, "calibration": calibrated(val, val_set, test, test_set),
@@ -205,7 +219,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["small"], help="names of data sets, or folders (default: small)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
-    parser.add_argument("--losses", action="store_true", help="other evidential losses as well")
+    parser.add_argument("--losses", nargs="+", default=[], choices=list(EVIDENTIAL_LOSSES)[1:], help="other evidential losses as well")
+    parser.add_argument("--amount", action="store_true", help="less training data as well")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the JSON files (default: evidence_study, beside this script)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -217,14 +232,14 @@ def main() -> None:
                 study = studies[name] = studies.get(name) or Study(name)
                 write_json(file, study_ensemble(study, options.seeds) if seed == "ensemble" else study_seed(study, seed))
                 print(file, flush=True)
-    for seed in options.seeds if options.losses else []:
-        for name in options.data:
-            for loss in list(EVIDENTIAL_LOSSES)[1:]:  # the first is `paper`: the runs above
-                file = options.out / Path(name).name / f"{loss_kind(loss)}-seed{seed}.json"
-                if not file.is_file():
-                    study = studies[name] = studies.get(name) or Study(name)
-                    write_json(file, study_loss(study, loss, seed))
-                    print(file, flush=True)
+    calls = {"amount": study_amount} if options.amount else {}
+    calls |= {loss_kind(loss): partial(study_loss, loss=loss) for loss in options.losses}
+    for (kind, call), seed, name in itertools.product(calls.items(), options.seeds, options.data):
+        file = options.out / Path(name).name / f"{kind}-seed{seed}.json"
+        if not file.is_file():
+            study = studies[name] = studies.get(name) or Study(name)
+            write_json(file, call(study, seed))
+            print(file, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 
 from cmpae_toolkit import calibration, plots
 from cmpae_toolkit.calibration import aurc, best_aurc, brier, by_category, detection, ece, nll, reliability, rescale, risk_coverage
@@ -79,6 +80,17 @@ def test_temperature_finds_the_sharpness():
     assert ((after >= 0.5) == (sure >= 0.5)).all() and rescale(sure, 1) == pytest.approx(sure)
     grid = np.exp(np.linspace(-3, 3, 601))
     assert nll(after, y) <= min(nll(rescale(sure, t), y) for t in grid) + 1e-6
+
+
+def test_platt_finds_sharpness_and_shift():
+    p, y = drawn((4000, 5))
+    moved = rescale(p, 0.5, 1.0)  # logit 2 z + 1: undone by T = 2, shift -1/2
+    found, shift = calibration.platt(moved, y)
+    assert found == pytest.approx(2, rel=0.05) and shift == pytest.approx(-0.5, abs=0.05)
+    after = rescale(moved, found, shift)
+    assert nll(after, y) <= min(nll(rescale(moved, calibration.temperature(moved, y)), y), nll(p, y) + 1e-6)
+    oracle = LogisticRegression(C=np.inf, tol=1e-8).fit(np.log(moved / (1 - moved)).reshape(-1, 1), y.ravel())
+    assert 1 / found == pytest.approx(oracle.coef_[0, 0], rel=1e-3) and shift == pytest.approx(oracle.intercept_[0], abs=1e-3)
 
 
 def test_risk_coverage_worked():

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmpae_toolkit import losses
-from cmpae_toolkit.config import Config
+from cmpae_toolkit.config import EVIDENTIAL_LOSSES, Config
 from cmpae_toolkit.opinion import Opinion, PointEstimate
+from cmpae_toolkit.train import fit, predict
 
 NODES = np.polynomial.legendre.leggauss(500)
 
@@ -242,3 +243,12 @@ def test_a_point_estimate_has_cross_entropy_whatever_the_risk():
     point = PointEstimate(torch.tensor([0.2, 0.9]))
     for risk in ("log", "fisher"):
         assert losses.evidence_risk(point, torch.ones(2), risk).tolist() == pytest.approx([-math.log(0.2), -math.log(0.9)], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", EVIDENTIAL_LOSSES)
+def test_each_evidential_loss_trains(name, tiny):
+    config = Config(width=16, batch_size=16, epochs=3, denoise=False, learning_rate=2e-3, **EVIDENTIAL_LOSSES[name])
+    run = fit(config, *tiny[:2], progress=False)
+    assert run.history["audio"].iloc[-1] < run.history["audio"].iloc[0]
+    vacuity = predict(run.model, tiny[2]).video.vacuity
+    assert ((vacuity > 0) & (vacuity <= 1)).all()

@@ -163,10 +163,10 @@ def stored(tmp_path):
 
 def test_summary_is_paired(stored):
     assert sorted(stored["kind"].unique()) == ["EDL", "ensemble", "paper"] and "config.width" not in stored
-    table = study.summary(stored[stored["kind"] == "paper"], {"one": "errors.a", "other": "errors.b"}, against="one").set_index("name")
+    table = study.summary(stored[stored["kind"] == "paper"], {"one": "errors.a", "other": "errors.b"}, against="one").loc["d (test)"]
     assert table.loc["other", "mean"] == 3 and table.loc["other", "difference"] == 1 and table.loc["one", "n"] == 3
     assert table.loc["other", "± of it"] == pytest.approx(4.302653 * 1 / np.sqrt(3), rel=1e-5)  # of 1, 2, 0
-    kinds = study.by_kind(stored, "errors.a").set_index("name")
+    kinds = study.by_kind(stored, "errors.a").loc["d (test)"]
     assert kinds.loc["EDL", "difference"] == 1 and kinds.loc["EDL", "± of it"] == 0 and np.isnan(kinds.loc["ensemble", "±"])
 
 

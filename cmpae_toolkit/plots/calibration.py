@@ -20,7 +20,7 @@ def reliability_diagram(reliabilities: Mapping[str, Reliability], ax: Axes | Non
     for number, (name, found) in enumerate(reliabilities.items()):
         style = mean_style(number)
         ax.plot(found.probability, found.frequency, label=f"{name}\nECE {found.error:.3f}", **style | {"markersize": 4})
-        sizes = 12 * np.log10(1 + found.count)
+        sizes = 25 * np.log10(1 + found.count)
         ax.scatter(found.probability, found.frequency, sizes, color=style["color"], marker=style["marker"], alpha=0.35, linewidths=0)
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="probability", ylabel="share of events", title=title)
     legend_beside(ax)
