@@ -109,12 +109,12 @@ def cumulative(*opinions: DirichletOpinion) -> DirichletOpinion:
 
 
 def averaging(*opinions: DirichletOpinion) -> DirichletOpinion:
-    """Mean of the evidence of dependent sources (book 12.5)."""
+    """Mean of the evidence of dependent sources (book 12.4)."""
     return _mixed(opinions, [torch.full_like(o.vacuity, 1 / len(opinions)) for o in opinions])
 
 
 def weighted(*opinions: DirichletOpinion) -> DirichletOpinion:
-    """Mean of the evidence weighted by 1 - vacuity (book 12.6); all vacuous: vacuous."""
+    """Mean of the evidence weighted by 1 - vacuity (book 12.5); all vacuous: vacuous."""
     confidence = [1 - o.vacuity for o in opinions]
     total = torch.stack(confidence).sum(0)
     return _mixed(opinions, [torch.where(total > 0, c / total.clamp_min(torch.finfo(c.dtype).tiny), 0) for c in confidence])

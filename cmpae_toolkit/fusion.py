@@ -40,13 +40,13 @@ def cumulative(*opinions: Opinion) -> Opinion:
 
 
 def averaging(*opinions: Opinion) -> Opinion:
-    """Mean of the evidence of dependent sources, who saw the same (book 12.5); the base rate is the mean too."""
+    """Mean of the evidence of dependent sources, who saw the same (book 12.4); the base rate is the mean too."""
     sources = _Sources(opinions)
     return sources.mixed(torch.ones_like(sources.log_alpha))
 
 
 def weighted(*opinions: Opinion) -> Opinion:
-    """Mean of the evidence weighted by 1 - vacuity (book 12.6): a source without evidence has no say. All vacuous: vacuous."""
+    """Mean of the evidence weighted by 1 - vacuity (book 12.5): a source without evidence has no say. All vacuous: vacuous."""
     sources = _Sources(opinions)
     return sources.mixed(sources.confidence())
 

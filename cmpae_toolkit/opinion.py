@@ -150,7 +150,7 @@ class Opinion:
         return torch.sigmoid(-self.logit) * -torch.expm1(-(self.log_beta - log(prior)))
 
     def __invert__(self) -> "Opinion":
-        """The opinion on the opposite (book, section 6.1): presence and absence exchanged, base rate 1 - a."""
+        """The opinion on the opposite (book, section 6.3): presence and absence exchanged, base rate 1 - a."""
         return self.from_log_parameters(self.log_beta, self.log_alpha, 1 - self.base_rate, self.prior_weight)
 
     def apply(self, change: Callable[[Tensor], Tensor]) -> "Opinion":
