@@ -229,7 +229,7 @@ NOISE_ESTIMATOR: dict[str, Any] = JOMOLD | dict(
     cross_attention=False, audio_weight=1.0, denoise=False, select_epoch_by="event.audio",
 )
 
-# Evidential losses of others, as changes in `paper`: notebook 11. KL weights are ours; the sources' grow to 1 over 10 epochs.
+# Evidential losses of others, as changes in `paper`: notebook 11. The KL weight is ours (Sensoy et al.: growing to 1).
 EVIDENTIAL_LOSSES: dict[str, dict[str, Any]] = {
     "log (paper)": {},
     "digamma": dict(risk="digamma"),

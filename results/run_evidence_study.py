@@ -7,7 +7,7 @@ call goes on after an interruption), and once more without every fifth category.
 do uncertainties know the errors of each track, does fusing opinions beat the AND rule on the audio-visual track, do corrupted
 inputs and unseen categories raise vacuity, are probabilities calibrated before and after temperature scaling on val; MC dropout and
 the ensemble of all seeds answer the same questions. `--losses` trains other evidential losses as well (`config.EVIDENTIAL_LOSSES`),
-`--amount` on a quarter of the videos. The stored files were made with --amount for all seeds and --losses for the seeds 0 1 2.
+`--amount` on a quarter of the videos. The stored files are those of the call above, and of `--seeds 0 1 2 --amount --losses R-EDL`.
 `real_media` is a folder of real data that is not part of this repository. A run takes about a minute of one CPU core.
 """
 

@@ -75,7 +75,10 @@ def test_fusion_is_the_books(name, sources):
 @quick
 @given(masses, masses, rates, rates)
 def test_two_sources_as_in_an_independent_package(one, other, a, c):
-    """`subjective-logic` 1.0.2 keeps six decimals. It has cumulative and averaging fusion and trust discounting, of two sources."""
+    """`subjective-logic` 1.0.2: cumulative and averaging fusion (with the book's base rates) and trust discounting, of two sources.
+
+    It differs from the book in two ways: it keeps six decimals, and refuses two dogmatic sources, for which the book has a limit.
+    """
     theirs = [BinomialOpinion(*map(float, (*m, r))) for m, r in ((one, a), (other, c))]
     ours = [opinion(m, r) for m, r in ((one, a), (other, c))]
     u = one[2], other[2]
