@@ -16,9 +16,11 @@ from . import calibration, fusion, metrics
 from .config import MODALITIES, TRACKS
 from .data.videoset import VideoSet
 from .decode import Thresholds, decode
+from .inference import predict
+from .loading import take
+from .loop import seeded
 from .model import CMPAE, Evidence
 from .opinion import Opinion
-from .train import predict, seeded, take
 from .uncertainty import dissonance, mutual_information
 
 OPEN = 0.5  # the paper's thresholds, of video and snippet
