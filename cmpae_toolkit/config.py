@@ -107,11 +107,6 @@ class Config:
         if unknown:
             raise InputError(f"config field 'search_thresholds' names {sorted(unknown)}: use any of {MODALITIES}.")
 
-    def __repr__(self) -> str:
-        """All fields, but those of `LATER` only where they are changed: stored runs are named by a hash of this text."""
-        fields = ((f.name, getattr(self, f.name), f.default) for f in dataclasses.fields(self))
-        return f"Config({', '.join(f'{name}={value!r}' for name, value, default in fields if name not in LATER or value != default)})"
-
     def changed(self, **fields: Any) -> Config:
         """A copy with some fields changed; an unknown field or a value of the wrong type is an InputError."""
         known = {f.name: f for f in dataclasses.fields(self)}
@@ -135,8 +130,6 @@ class Config:
         theirs = other.to_dict()
         return {name: value for name, value in self.to_dict().items() if value != theirs[name]}
 
-
-LATER = ("prior_weight", "fisher_weight")  # fields added after results had been stored
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "embedding_activation": ("none", "elu"),
