@@ -287,6 +287,12 @@ ABLATIONS_OF_RELEASED: dict[str, dict[str, Any]] = {
     "released code w/o both": dict(absence_from="uni_modal", mutual_weight=0.0),
 }
 
+# The paper's rows with two of the released code's choices, pooled logits and the additive selector: changes against `paper`
+_POOLED: dict[str, Any] = dict(pooling="logits", selector="additive")
+ABLATIONS_OF_POOLED: dict[str, dict[str, Any]] = {
+    f"{row}, logits pooled": TABLE_5[row] | _POOLED for row in ("EDL + PAEC + JML", "EDL + PAEC", "EDL")
+}
+
 # Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by results/run_search.py.
 # Real media at an eighth of the paper's cost. All other real data: the paper's own.
 TABLE_CHANGES: dict[str, dict[str, Any]] = {

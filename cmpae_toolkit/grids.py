@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .config import ABLATIONS_OF_RELEASED, HAN, JOMOLD, RELEASED, TABLE_5, TABLE_6, TABLE_CHANGES, Config, config_for, preset_for
+from .config import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, HAN, JOMOLD, RELEASED, TABLE_5, TABLE_6, TABLE_CHANGES, Config, config_for, preset_for
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 SIZE = ("width", "estimator_epochs")  # baselines keep their own schedules, at this size
@@ -23,14 +23,15 @@ def table_config(data_name: str) -> Config:
 
 def table_runs(data_name: str) -> dict[str, Config]:
     """label -> config of every run that some table shows for this data set: Tables 5 and 6, the baselines with schedules of
-    their own, and the released code with and without its mechanisms. For AVE only the methods of Table 3 that run there."""
+    their own, the released code and the pooled rows with and without the mechanisms. For AVE only the methods of Table 3 that run there."""
     base = table_config(data_name)
     if base.task == "localization":
         return {"EDL + PAEC + JML": base, "backbone (JoMoLD)": base.changed(**JOMOLD), "JoMoLD": _baseline(base, JOMOLD)}
     ablations = {label: base.changed(**changes) for label, changes in {**TABLE_5, **TABLE_6}.items() if label not in SAME}
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
-    return ablations | {label: _baseline(base, changes) for label, changes in OWN_SCHEDULES.items()} | released
+    pooled = {label: base.changed(**changes) for label, changes in ABLATIONS_OF_POOLED.items()}
+    return ablations | {label: _baseline(base, changes) for label, changes in OWN_SCHEDULES.items()} | released | pooled
 
 
 def _baseline(base: Config, changes: dict[str, Any]) -> Config:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from . import metrics, paired
-from .config import ABLATIONS_OF_RELEASED, TABLE_5, TABLE_6
+from .config import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, TABLE_5, TABLE_6
 from .grids import SAME
 from .report import paper_table
 from .runs import read_json
@@ -30,6 +30,7 @@ SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of 
     "HAN": ("HAN, its own schedule", "HAN"),
 }
 FLOORS = "floors.json"  # beside the runs of a data set
+MORE_ABLATIONS = (ABLATIONS_OF_RELEASED, ABLATIONS_OF_POOLED)  # below Table 5; the first row of each is its full model
 ABLATIONS: dict[int, Mapping[str, Mapping[str, Any]]] = {5: TABLE_5, 6: TABLE_6}
 
 STAR_NOTE = "\\* reproduced by the paper's authors"
@@ -44,7 +45,8 @@ SAME_NOTE = (
 PRINTED_NOTE = "In brackets: the difference to the printed number on the same data set."
 INTERVAL_NOTE = (
     "- full: the difference to the full model, paired by seed, with its 95 % interval over seeds (±, Student's t) and over test "
-    "videos (in brackets, bootstrap of the mean over seeds). Rows of the released code: the difference to the released code."
+    "videos (in brackets, bootstrap of the mean over seeds). Rows of the released code and with "
+    "pooled logits: the difference to the full model of their kind."
 )
 
 
@@ -144,10 +146,12 @@ def ablation(number: int, runs: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, 
                 missing.append(f"{row} on {name}")
                 continue
             rows.append(_measured(row, of_label, TYPE) | _against_full(of_label, found[found["variant"] == FULL]))
-        for label in ABLATIONS_OF_RELEASED if number == 5 else ():
-            of_label = found[found["variant"] == label]
-            if len(of_label):
-                rows.append(_measured(label, of_label, TYPE) | _against_full(of_label, found[found["variant"] == "released code"]))
+        for more in MORE_ABLATIONS if number == 5 else ():
+            full = found[found["variant"] == next(iter(more))]
+            for label in more:
+                of_label = found[found["variant"] == label]
+                if len(of_label):
+                    rows.append(_measured(label, of_label, TYPE) | _against_full(of_label, full))
     suffixes = ("", " sd", " - full", " ±", " low", " high")
     frame = pd.DataFrame(rows, columns=["method", "data", "n", *(f"{c}{s}" for c in TYPE for s in suffixes)])
     notes = [SAME_NOTE, INTERVAL_NOTE] + ([table["note"][0].upper() + table["note"][1:]] if "note" in table else [])
