@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .config import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, HAN, JOMOLD, RELEASED, TABLE_5, TABLE_6, TABLE_CHANGES, Config, config_for, preset_for
+from .config import (
+    ABLATIONS_OF_POOLED,
+    ABLATIONS_OF_RELEASED,
+    HAN,
+    JOMOLD,
+    RELEASED,
+    TABLE_5,
+    TABLE_6,
+    TABLE_CHANGES,
+    Config,
+    config_for,
+    preset_for,
+)
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 SIZE = ("width", "estimator_epochs")  # baselines keep their own schedules, at this size

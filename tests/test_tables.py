@@ -153,7 +153,8 @@ def test_only_the_same_data_set_gives_a_difference_to_the_printed_number(tmp_pat
 def test_ablations_of_the_released_code_are_measured_against_it(tmp_path):
     stored(tmp_path, FULL, 0, 66.0)
     stored(tmp_path, "EDL", 0, 65.0)
-    for label, value in (("released code", 70.0), ("released code w/o JML", 69.0), (f"{FULL}, logits pooled", 60.0), ("EDL, logits pooled", 62.0)):
+    more = {"released code": 70.0, "released code w/o JML": 69.0, f"{FULL}, logits pooled": 60.0, "EDL, logits pooled": 62.0}
+    for label, value in more.items():
         stored(tmp_path, label, 0, value)
     frame = tables.make(5, tmp_path, ["small"]).frame
     ours = frame[frame["n"].notna()].set_index("method")["segment.type - full"]
