@@ -121,6 +121,7 @@ def _tables(options: argparse.Namespace) -> int:
         for path in table.save(options.out or options.results):
             print(path)
         print()
+    print(tables.write_categories(options.results, options.data, options.out or options.results))
     failed = experiments.failures(options.results)
     for file, error in failed.items():
         print(f"cmpae: failed: {file}: {error}", file=sys.stderr)

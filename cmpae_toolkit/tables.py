@@ -144,18 +144,38 @@ def claims(runs: pd.DataFrame, score: str = "segment.type", which: Mapping[str, 
     return pd.DataFrame(rows)
 
 
+def category_scores(runs: pd.DataFrame) -> pd.DataFrame:
+    """F of every category in percent, for stored runs (`experiments.collect`): a row each with data, variant, seed, level, track,
+    category and F; categories that occur in no roll of a track are left out."""
+    rows = []
+    for run in runs.itertuples():
+        stored = read_json(Path(run.file))
+        categories = list(stored["thresholds"]["video"]["audio"])
+        for level, tracks in stored["per_category"].items():
+            for track, values in tracks.items():
+                about = (run.data, run.variant, run.seed, level, track)
+                rows += [(*about, c, f) for c, f in zip(categories, values, strict=True) if f is not None]
+    return pd.DataFrame(rows, columns=["data", "variant", "seed", "level", "track", "category", "F"])
+
+
+def write_categories(results: str | Path, data_names: Sequence[str], out: str | Path) -> Path:
+    """`per_category.csv`: mean, standard deviation and number of runs of every category's F, by data, variant, level and track."""
+    found = pd.concat([category_scores(collect(Path(results) / Path(name).name)) for name in data_names])
+    keys = ["data", "variant", "level", "track", "category"]
+    path = Path(out) / "per_category.csv"
+    write_text(path, found.groupby(keys, sort=False)["F"].agg(["mean", "std", "count"]).round(2).reset_index().to_csv(index=False))
+    return path
+
+
 def per_category(runs: pd.DataFrame, label: str, against: str, level: str = "segment") -> pd.DataFrame:
     """F of each category and track in percent, mean over seeds, of two variants: columns category, track, and the two labels."""
-    columns = {}
     for name in (label, against):
-        found = [read_json(Path(file)) for file in runs.loc[runs["variant"] == name, "file"]]
-        if not found:
+        if not (runs["variant"] == name).any():
             raise InputError(f"there is no finished run of {name!r} here.")
-        categories = list(found[0]["thresholds"]["video"]["audio"])
-        per_run = [pd.DataFrame(r["per_category"][level], index=categories).astype(float).stack(future_stack=True) for r in found]
-        columns[name] = pd.concat(per_run, axis=1).mean(axis=1)
-    table = pd.DataFrame(columns).rename_axis(["category", "track"]).reset_index()
-    return table.dropna(subset=[label, against]).reset_index(drop=True)
+    scores = category_scores(runs[runs["variant"].isin([label, against])])
+    scores = scores[scores["level"] == level]
+    table = scores.pivot_table(index=["category", "track"], columns="variant", values="F", sort=False).dropna()
+    return table[[label, against]].rename_axis(columns=None).reset_index()
 
 
 class _Text:

@@ -195,6 +195,10 @@ def test_per_category_means(results):
     table = tables.per_category(collect(results), FULL, "JoMoLD")
     assert table["category"].tolist() == ["Dog"] * 3 and set(table["track"]) == {"audio", "visual", "audio_visual"}
     assert table[FULL].tolist() == [66.0] * 3 and table["JoMoLD"].tolist() == [61.0] * 3
+    csv = pd.read_csv(tables.write_categories(results, ["small"], results))
+    row = csv[(csv["variant"] == "JoMoLD") & (csv["level"] == "event") & (csv["track"] == "visual")].iloc[0]
+    assert (row["category"], row["mean"], row["count"]) == ("Dog", 61.0, 3) and row["std"] == pytest.approx(np.sqrt(3), abs=0.01)
+    assert "Cat" not in set(csv["category"])  # it occurs in no roll
     with pytest.raises(InputError, match="no finished run of 'HAN'"):
         tables.per_category(collect(results), FULL, "HAN")
 
