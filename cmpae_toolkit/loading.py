@@ -17,7 +17,7 @@ from .errors import InputError
 Batch = tuple[dict[str, Tensor], Tensor | None]  # features by stream, weak labels
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that a data set may take
-PREDICTION_BYTES = 128 * 2**20  # that one batch of `predict` may take on a CPU: larger ones fall out of the caches
+PREDICTION_BYTES = 80 * 2**20  # that one batch of `predict` may take on a CPU: larger ones fall out of the caches
 LARGEST_BATCH = 1024
 
 
@@ -34,21 +34,32 @@ def choose_device(name: str | None = None) -> torch.device:
 
 def take(video_set: VideoSet, index: np.ndarray, device: torch.device) -> Batch:
     """The chosen videos as float32 tensors on the device: features by stream, and weak labels."""
-    features = {n: torch.from_numpy(np.ascontiguousarray(x[index])).to(device).float() for n, x in video_set.features.items()}
-    weak = video_set.weak_labels
-    return features, None if weak is None else torch.from_numpy(weak[index]).to(device, torch.float32)
+    return _tensors(*_gather(video_set, index), device)
 
 
 def read_ahead(video_set: VideoSet, indices: Iterable[np.ndarray], device: torch.device) -> Iterator[Batch]:
-    """`take` of each index in turn; a thread reads the next batch, from disk where the set is packed, while this one is used."""
+    """`take` of each index in turn. Where the set is packed, a thread reads the next batch from disk while this one is used."""
+    if not any(isinstance(x, np.memmap) for x in video_set.features.values()):
+        yield from (take(video_set, index, device) for index in indices)  # in memory already: a thread would only be in the way
+        return
     waiting: deque = deque()
     with ThreadPoolExecutor(1) as reader:
         for index in indices:
-            waiting.append(reader.submit(take, video_set, index, device))
+            waiting.append(reader.submit(_gather, video_set, index))
             if len(waiting) > 1:
-                yield waiting.popleft().result()
+                yield _tensors(*waiting.popleft().result(), device)
         while waiting:
-            yield waiting.popleft().result()
+            yield _tensors(*waiting.popleft().result(), device)
+
+
+def _gather(video_set: VideoSet, index: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    weak = video_set.weak_labels
+    return {n: np.ascontiguousarray(x[index]) for n, x in video_set.features.items()}, None if weak is None else weak[index]
+
+
+def _tensors(features: dict[str, np.ndarray], weak: np.ndarray | None, device: torch.device) -> Batch:
+    tensors = {n: torch.from_numpy(x).to(device).float() for n, x in features.items()}
+    return tensors, None if weak is None else torch.from_numpy(weak).to(device, torch.float32)
 
 
 class Resident:
@@ -67,7 +78,7 @@ class Resident:
 
 
 class Loader:
-    """The batches of one set, again and again: resident where the device is a GPU with room for it, else read ahead."""
+    """The batches of one set, again and again: resident where the device is a GPU with room for it, else read ahead of use."""
 
     def __init__(self, video_set: VideoSet, device: torch.device) -> None:
         self.video_set, self.device = video_set, device

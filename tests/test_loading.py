@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cmpae_toolkit import loading
 from cmpae_toolkit.config import Config, DataSpec, StreamSpec, presets
 from cmpae_toolkit.data import load, open_store, pack
 from cmpae_toolkit.loading import LARGEST_BATCH, Loader, Resident, choose_device, prediction_batch, read_ahead, take
@@ -29,42 +30,55 @@ def test_every_way_gives_the_same_batches(how, tiny):
     assert_same(how(tiny[0]), tiny[0])
 
 
-def test_read_ahead_from_a_packed_store(tiny, tmp_path):
-    store = open_store(pack(tiny[0].to_folder(tmp_path / "set"), "train", tmp_path / "store", progress=False))
+def test_read_ahead_from_a_packed_store(store):
     assert all(isinstance(x, np.memmap) for x in store.features.values())
     assert_same(read_ahead(store, INDICES, CPU), store)
 
 
-def test_only_one_batch_is_read_ahead(tiny, monkeypatch):
+@pytest.fixture
+def store(tiny, tmp_path):
+    return open_store(pack(tiny[0].to_folder(tmp_path / "set"), "train", tmp_path / "store", progress=False))
+
+
+def test_only_one_batch_is_read_ahead(store, monkeypatch):
     read = []
-    monkeypatch.setattr("cmpae_toolkit.loading.take", lambda s, index, device: read.append(index))
-    batches = read_ahead(tiny[0], range(10), CPU)
+    gather = loading._gather
+    monkeypatch.setattr(loading, "_gather", lambda video_set, index: (read.append(index[0]), gather(video_set, index))[1])
+    batches = read_ahead(store, np.arange(10)[:, None], CPU)
     next(batches)
     assert len(read) <= 2
     assert len(list(batches)) == 9 and read == list(range(10))
 
 
-def test_an_unreadable_batch_ends_the_loop_with_its_error(tiny, monkeypatch):
-    def broken(video_set, index, device):
-        if index == 3:
-            raise OSError("a disk gone")
-        return index
+def test_an_unreadable_batch_ends_the_loop_with_its_error(store, monkeypatch):
+    gather = loading._gather
 
-    monkeypatch.setattr("cmpae_toolkit.loading.take", broken)
-    batches = read_ahead(tiny[0], range(10), CPU)
-    assert [next(batches), next(batches), next(batches)] == [0, 1, 2]
+    def broken(video_set, index):
+        if index[0] == 3:
+            raise OSError("a disk gone")
+        return gather(video_set, index)
+
+    monkeypatch.setattr(loading, "_gather", broken)
+    batches = read_ahead(store, np.arange(10)[:, None], CPU)
+    for _ in range(3):
+        next(batches)
     with pytest.raises(OSError, match="a disk gone"):
         next(batches)
 
 
+def test_what_is_in_memory_is_not_read_by_a_thread(tiny, monkeypatch):
+    monkeypatch.setattr(loading, "ThreadPoolExecutor", None)
+    assert_same(read_ahead(tiny[0], INDICES, CPU), tiny[0])
+
+
 def test_prediction_batch_follows_the_size_of_a_video():
-    """LLP's shape at the paper's width: frames 80 x (2048 + 2 x 512), and so on, in float32 within 128 MiB."""
+    """LLP's shape at the paper's width: frames 80 x (2048 + 2 x 512), and so on, in float32 within 80 MiB."""
     def spec(snippets):
         return DataSpec(("a",), snippets, {"audio": StreamSpec(128, 1, "audio"), "frames": StreamSpec(2048, 8, "visual")})
 
     numbers = 80 * (2048 + 2 * 512) + 10 * (128 + 2 * 512) + 2 * 10 * 12 * 512
-    assert prediction_batch(spec(10), presets["paper"], CPU) == 128 * 2**20 // (4 * numbers)
-    assert prediction_batch(spec(600), presets["paper"], CPU) == 128 * 2**20 // (60 * 4 * numbers)
+    assert prediction_batch(spec(10), presets["paper"], CPU) == 80 * 2**20 // (4 * numbers)
+    assert prediction_batch(spec(100), presets["paper"], CPU) == 80 * 2**20 // (10 * 4 * numbers)
     assert prediction_batch(spec(10**6), presets["paper"], CPU) == 1
     assert prediction_batch(spec(1), Config(width=1), CPU) == LARGEST_BATCH
 

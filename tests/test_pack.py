@@ -268,13 +268,13 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 480), ("val", 8))}
     train_set, val_set = (open_store(store) for store in stores.values())
     whole = train_set.features["frames"].nbytes
-    taken, held, take = [], [], loading.take
+    taken, held, gather = [], [], loading._gather
 
-    def watched(video_set, index, device):
+    def watched(video_set, index):
         assert all(isinstance(x, np.memmap) for x in video_set.features.values())
         tracemalloc.start()
         try:
-            return take(video_set, index, device)
+            return gather(video_set, index)
         finally:
             taken.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
@@ -284,7 +284,7 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     config = presets["paper"].changed(width=8, batch_size=batch, epochs=1, denoise=False)
     train.fit(config, val_set, val_set, device="cpu", progress=False)  # whatever is imported or kept at the first time
     before = anonymous_bytes()
-    monkeypatch.setattr(loading, "take", watched)
+    monkeypatch.setattr(loading, "_gather", watched)
     run = train.fit(config, train_set, val_set, device="cpu", progress=False)
     train.predict(run.model, train_set)
     assert len(taken) == (480 + 8 + 480) / batch and max(taken) < 2 * whole * batch / 480

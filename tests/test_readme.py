@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cmpae_toolkit import metrics
+from cmpae_toolkit import metrics, tables
 from cmpae_toolkit.config import DIFFERENCES, Config, presets
+from cmpae_toolkit.experiments import collect
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,6 +34,29 @@ def test_floor_rows_are_the_stored_floors():
         for name, floor in json.loads((ROOT / file).read_text())["floors"]["test"].items():
             expected = [f"{floor[level][score]:.1f}" for level in metrics.LEVELS for score in metrics.SCORES]
             assert f"| {name} | {' | '.join(expected)} |" in TEXT
+
+
+def test_five_seed_rows_are_the_stored_runs():
+    text = tables.make(2, ROOT / "results" / "tables", ["small", "real_media"]).text().set_index(["method", "data"])
+    block = TEXT.split("| type F, segment / event level |")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
+    assert len(rows) == 6
+    for method, *cells in rows:
+        for data, cell in zip(("simulated small (test)", "real_media (test)"), cells, strict=True):
+            found = text.loc[(method, data)]
+            assert cell == f"{found['seg. type']} / {found['event-level type']}", (method, data)
+
+
+def test_claims_are_the_stored_runs():
+    """Every "a ± b" of the paragraphs on Tables 5 and 6 is a paired difference of the stored runs, or its negative."""
+    block = TEXT.split("**Which of the paper's conclusions hold here**")[1].split("**One run in full.**")[0]
+    said = {(float(a), float(b)) for a, b in re.findall(r"([+-]?\d+\.\d) ± (\d+\.\d)", block.replace("\n", " "))}
+    measured = set()
+    for name in ("small", "real_media"):
+        runs = collect(ROOT / "results" / "tables" / name)
+        for row in tables.claims(runs, which=tables.CLAIMS | tables.MORE_CLAIMS).round(1).itertuples():
+            measured |= {(row.difference, row._5), (-row.difference, row._5)}
+    assert len(said) >= 8 and said <= measured
 
 
 def test_links_lead_somewhere():
