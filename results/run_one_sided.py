@@ -52,7 +52,8 @@ def summary(folder: Path = OUT) -> pd.DataFrame:
         stored = read_json(file)
         flat = {(m, what): value for m, both in stored["shares"].items() for what, value in both.items()}
         rows.append({("", "data"): stored["data"], ("", "variant"): stored["variant"], **flat})
-    return pd.DataFrame(rows).groupby([("", "data"), ("", "variant")]).mean().rename_axis(["data", "variant"])
+    means = pd.DataFrame(rows).groupby([("", "data"), ("", "variant")]).mean().rename_axis(["data", "variant"])
+    return means.set_axis(pd.MultiIndex.from_tuples(means.columns), axis=1)
 
 
 def main() -> None:
