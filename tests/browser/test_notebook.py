@@ -93,7 +93,7 @@ def test_voila_serves_the_notebook(page, folder, artefacts):
 
 def started_by_make(target, options):
     """What `make target` runs once the environment is ready, with this environment's programs instead of `.venv`'s."""
-    command = ["make", "--dry-run", "-o", ".venv/.ready", target, f"OPTIONS={options}"]
+    command = ["make", "--no-print-directory", "--dry-run", "-o", ".venv/.ready", target, f"OPTIONS={options}"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip().splitlines()
     assert len(told) == 1, told
     program, *arguments = shlex.split(told[0])
