@@ -38,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="cmpae", description=__doc__, epilog=f"Presets: {', '.join(presets)}.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    common, checkpoint = _data_options(), _checkpoint_options()
+    _add_data_commands(commands, common)
+    _add_run_commands(commands, common, checkpoint)
+    _add_tables(commands)
+    return top
+
+
+def _data_options() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--data", default=data.default_name(), metavar="NAME_OR_FOLDER",
@@ -47,11 +55,18 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--skip-missing", action="store_true", help="leave out videos without all their feature files")
     common.add_argument("--drop-leaks", action="store_true", help="AVEP: leave out training videos that are in val or test, too")
     common.add_argument("--merge-repeated", action="store_true", help="AVEP: one training video with all its categories for rows of one id")
+    return common
+
+
+def _checkpoint_options() -> argparse.ArgumentParser:
     checkpoint = argparse.ArgumentParser(add_help=False)
     checkpoint.add_argument(
         "--checkpoint", type=Path, metavar="FOLDER", help="a trained run (default: the one that comes with the package)"
     )
+    return checkpoint
 
+
+def _add_data_commands(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     sub = commands.add_parser("doctor", parents=[common], help="say what is there and whether it can be used")
     sub.add_argument("--json", action="store_true", help="print the report as JSON")
     sub.set_defaults(run=_doctor)
@@ -69,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="folder for the stores, one a split (default: under $CMPAE_HOME)")
     sub.set_defaults(run=_pack)
 
+
+def _add_run_commands(commands: argparse._SubParsersAction, common: argparse.ArgumentParser, checkpoint: argparse.ArgumentParser) -> None:
     sub = commands.add_parser("train", parents=[common], help="train, evaluate on test, leave checkpoint, scores and figures")
     sub.add_argument("--preset", choices=presets, help="(default: $CMPAE_PRESET, else ave for AVE, paper for all else)")
     sub.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="config fields to change, such as width=128 epochs=10")
@@ -91,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--released", type=Path, metavar="FILE", help="the authors' checkpoint: prints their inference beside Table 2")
     sub.set_defaults(run=_evaluate)
 
+
+def _add_tables(commands: argparse._SubParsersAction) -> None:
     sub = commands.add_parser("tables", help="make Tables 1 to 6: train what is missing, print, and write CSV, Markdown, LaTeX, PNG")
     sub.add_argument("numbers", nargs="*", type=int, choices=tables.NUMBERS, metavar="N", help="which tables (default: all six)")
     sub.add_argument("--data", nargs="+", default=[data.default_name()], metavar="NAME_OR_FOLDER", help="(default: %(default)s)")
@@ -103,7 +122,6 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them instead, such as tcp://host:8786")
     sub.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
     sub.set_defaults(run=_tables)
-    return top
 
 
 def _tables(options: argparse.Namespace) -> int:
