@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from cmpae_toolkit import data, plots, report
-from cmpae_toolkit.explorer import Explorer, draw
+from cmpae_toolkit import checkpoint, data, plots
+from cmpae_toolkit.explorer.widget import Explorer, draw
 
 STILL = "(the still figure)"
 # control -> values that are set in turn; the first update of each kind is counted like all others
@@ -41,7 +41,7 @@ def timed(action: Callable[[], object]) -> tuple[float, float]:
 
 def measure(repeats: int) -> dict[str, list[tuple[float, float]]]:
     """Both times of every update of each kind."""
-    run, videos = report.shipped_run(), data.load("small", "test")
+    run, videos = checkpoint.shipped_run(), data.load("small", "test")
     explorer = Explorer(run, videos)
     times: dict[str, list[tuple[float, float]]] = {control: [] for control in UPDATES}
     for _ in range(repeats):

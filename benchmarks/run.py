@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import floors
 from benchmarks.stages import STAGES
-from cmpae_toolkit.report import machine, versions
+from cmpae_toolkit.checkpoint import machine, versions
 
 
 def measure(stage: str, threads: int) -> None:

@@ -18,10 +18,9 @@ from cmpae_toolkit import data, decode, metrics
 from cmpae_toolkit.config import DataSpec, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.inference import predict
-from cmpae_toolkit.loop import Training
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import PointEstimate
-from cmpae_toolkit.train import fit
+from cmpae_toolkit.train import Training, fit
 
 SNIPPETS, CATEGORIES = 10, 25
 SHAPES = {"audio": (SNIPPETS, 128), "frames": (8 * SNIPPETS, 2048), "clip": (SNIPPETS, 512)}
@@ -154,8 +153,8 @@ def packing(copy: float) -> Iterator[Row]:
 
 def gpu(_: float) -> Iterator[Row]:
     """25 epochs on 10,000 videos with validation each epoch, threshold choice and test, on one GPU; and ten seeds at once."""
+    from cmpae_toolkit._accelerate import fit_seeds
     from cmpae_toolkit.inference import evaluate
-    from cmpae_toolkit.stacked import fit_seeds
 
     config = presets["released"].changed(epochs=25)
     train_set, val_set, test_set = videos(TRAIN), videos(VAL, seed=1), videos(TEST, seed=2)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from . import data, experiments, released, report, tables
+from . import checkpoint, data, inference, released
+from ._files import write_json
+from .batches import choose_device
+from .checkpoint import load_run, machine, versions
 from .config import config_for, preset_for, presets
+from .data import doctor
 from .errors import InputError, InputWarning
-from .runs import load_run, write_json
-from .train import evaluate
+from .inference import evaluate
+from .studies import grid, rows, tables
 
 SPLITS = ("train", "val", "test")
 
@@ -127,9 +133,9 @@ def _add_tables(commands: argparse._SubParsersAction) -> None:
 def _tables(options: argparse.Namespace) -> int:
     numbers = options.numbers or tables.NUMBERS
     if not options.stored:
-        grid = tables.jobs_for(numbers, options.data, range(options.seeds))
-        experiments.run_grid(
-            grid, options.results, workers=options.workers, threads=options.threads, device=options.device, scheduler=options.scheduler
+        planned = tables.jobs_for(numbers, options.data, range(options.seeds))
+        grid.run_grid(
+            planned, options.results, workers=options.workers, threads=options.threads, device=options.device, scheduler=options.scheduler
         )
         for name in options.data:
             tables.write_floors(name, options.results)
@@ -140,7 +146,7 @@ def _tables(options: argparse.Namespace) -> int:
             print(path)
         print()
     print(tables.write_categories(options.results, options.data, options.out or options.results))
-    failed = experiments.failures(options.results)
+    failed = grid.failures(options.results)
     for file, error in failed.items():
         print(f"cmpae: failed: {file}: {error}", file=sys.stderr)
     return 1 if failed else 0
@@ -151,8 +157,8 @@ def _train(options: argparse.Namespace) -> None:
     config = config_for(options.data, options.preset).changed(**changes)
     if options.seed is not None:
         config = config.changed(seed=options.seed)
-    out = options.out or report.default_out(options.data)
-    result = report.train_and_evaluate(
+    out = options.out or default_out(options.data)
+    result = grid.train_and_evaluate(
         config, options.data, out, figures=options.figures, device=options.device, resume=options.resume,
         mixed_precision=options.mixed_precision, **_load_options(options),
     )
@@ -161,7 +167,7 @@ def _train(options: argparse.Namespace) -> None:
     preset = preset_for(options.data, options.preset)
     print(f"\n{title}, {result['data']['videos']['test']} videos, preset {preset}, seed {config.seed}, epoch {result['best_epoch']} of "
           f"{config.epochs} (chosen on val), {result['seconds']:.0f} s on {result['device']}:\n")
-    print(printed(report.score_table(rows)))
+    print(printed(inference.score_table(rows)))
     if "accuracy" in result["scores"]["test"]:
         print(_accuracy_line("this run", result["scores"]["test"]["accuracy"], result["floors"]["accuracy"]))
     made = [f"{out}: model.safetensors + config.json (checkpoint), history.csv, run.json"]
@@ -174,7 +180,7 @@ def _train(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     if options.released is not None:
         run = released.load_checkpoint(options.released)
-        table, missing = report.released_table(run, options.data, options.split, **_load_options(options))
+        table, missing = rows.released_table(run, options.data, options.split, **_load_options(options))
         print(printed(table))
         print("\nThe paper does not say which audio list it used; before 2024 there was only the 2020 one.")
         for sentence in missing:
@@ -186,17 +192,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     video_set = data.load(options.data, options.split, **_load_options(options))
     scores = evaluate(run, video_set)
     print(f"{video_set.title}, {len(video_set)} videos, checkpoint trained on {run.data.get('name', 'unknown data')}:\n")
-    print(printed(report.with_floors("checkpoint", scores, video_set)))
+    print(printed(inference.with_floors("checkpoint", scores, video_set)))
     if "accuracy" in scores:
-        print(_accuracy_line("checkpoint", scores["accuracy"], report.accuracy_floors(video_set)))
+        print(_accuracy_line("checkpoint", scores["accuracy"], inference.accuracy_floors(video_set)))
     if options.json is not None:
-        write_json(options.json, {"data": video_set.title, "scores": scores, "floors": report.floors(video_set)})
+        write_json(options.json, {"data": video_set.title, "scores": scores, "floors": inference.floors(video_set)})
 
 
 def _predict(options: argparse.Namespace) -> None:
     split = options.split or ("test" if data.simulated_size(options.data) else None)
     video_set = data.load(options.data, split, **_load_options(options))
-    for path in report.write_predictions(_run(options), video_set, options.out):
+    for path in inference.write_predictions(_run(options), video_set, options.out):
         print(path)
 
 
@@ -214,7 +220,7 @@ def _download(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    found = report.diagnose(options.data, **_load_options(options))
+    found = diagnose(options.data, **_load_options(options))
     print(json.dumps(found, indent=1) if options.json else "\n".join(_findings(found)))
     return 0 if found["usable"] else 1
 
@@ -265,8 +271,8 @@ def _accuracy_line(name: str, accuracy: float, floors: dict[str, float]) -> str:
     return f"\naccuracy over all snippets in %: {name} {accuracy:.1f}; {beside}"
 
 
-def _run(options: argparse.Namespace) -> report.Run:
-    return report.shipped_run() if options.checkpoint is None else load_run(options.checkpoint)
+def _run(options: argparse.Namespace) -> checkpoint.Run:
+    return checkpoint.shipped_run() if options.checkpoint is None else load_run(options.checkpoint)
 
 
 def _load_options(options: argparse.Namespace) -> dict[str, str]:
@@ -282,3 +288,14 @@ def _one_line(message: Warning | str, *_rest: object) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def diagnose(data_name: str, **options: Any) -> dict[str, Any]:
+    """The machine, the versions, and what `data.doctor` finds of a data set: its lists, splits, leaks, and whether it is usable."""
+    found = {"data": str(data_name), "versions": versions(), "device": str(choose_device()), "machine": machine()}
+    return found | {"cmpae_home": str(data.home())} | doctor.examine(data_name, **options)
+
+
+def default_out(data_name: str) -> Path:
+    """Where a run goes when nobody says: runs/<data>."""
+    return Path("runs") / Path(os.path.normpath(data_name)).name

@@ -190,26 +190,6 @@ RELEASED: dict[str, Any] = dict(
 # AVE's events are audible and visible at once, so no label is wrong for one modality and none is to be removed
 AVE: dict[str, Any] = dict(task="localization", denoise=False, select_epoch_by="accuracy")
 
-# The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED
-DIFFERENCES: dict[str, dict[str, Any]] = {
-    "ELU after every embedding": dict(embedding_activation="elu"),
-    "x mixed with self-attention only": dict(self_attention_share=0.2),
-    "additive selector": dict(selector="additive", selector_dropout=0.2),
-    "evidence temperature and clamp": dict(evidence_temperature=0.8, evidence_clamp=10.0),
-    "logits pooled, not evidence": dict(pooling="logits"),
-    "attention of its own for absence": dict(separate_attention=True),
-    "sigmoid joint branch": dict(joint="sigmoid"),
-    "joint branch from the embedding": dict(joint_input="embedded", joint_fusion="layer_first"),
-    "mean over categories": dict(reduction="mean"),
-    "loss weights 2, 0.6, 0.6": dict(audio_weight=2.0, visual_weight=0.6, joint_weight=0.6),
-    "ties of the selector to audio": dict(mutual_tie="audio"),
-    "joint vacuity at least 0.9": dict(joint_vacuity_floor=0.9),
-    "noise ratios 0 in epoch 1, then full": dict(noise_warm_up="released"),
-    "probabilities mixed at inference": dict(inference_self_share=0.3),
-    "lower thresholds, visual ones searched": dict(
-        audio_video_threshold=0.45, visual_video_threshold=0.45, snippet_threshold=0.25, search_thresholds=("visual",)
-    ),
-}
 
 PRESET_CHANGES: dict[str, dict[str, Any]] = {
     "paper": {}, "released": RELEASED, "jomold": JOMOLD, "han": HAN, "ave": AVE,
@@ -222,15 +202,6 @@ NOISE_ESTIMATOR: dict[str, Any] = JOMOLD | dict(
     cross_attention=False, audio_weight=1.0, denoise=False, select_epoch_by="event.audio",
 )
 
-# Evidential losses of others, as changes in `paper`: notebook 11. The KL weight is ours (Sensoy et al.: growing to 1).
-EVIDENTIAL_LOSSES: dict[str, dict[str, Any]] = {
-    "log (paper)": {},
-    "digamma": dict(risk="digamma"),
-    "log + KL": dict(kl_weight=0.1),
-    "EDL": dict(risk="squared_error", kl_weight=0.1),
-    "I-EDL": dict(risk="fisher", kl_weight=0.1),
-    "R-EDL": dict(risk="relaxed", prior_weight=0.2, kl_weight=0.1),
-}
 
 # Simulated sets are smaller than the real ones and their features simpler: these fields let a CPU train a run in a minute.
 _TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epochs=6, decay_epochs=6, learning_rate=2e-3)
@@ -260,47 +231,6 @@ def config_for(data_name: str, preset: str | None = None) -> Config:
     return presets[preset_for(name, preset)].changed(**changes)
 
 
-# Table 5 of the paper, changes against `paper`. Without JML the joint branch is the backbone's MMIL pooling.
-_NO_JML: dict[str, Any] = dict(mutual_weight=0.0, joint="mmil")
-TABLE_5: dict[str, dict[str, Any]] = {
-    "backbone (JoMoLD)": JOMOLD,
-    "EDL": _NO_JML | dict(absence_from="uni_modal"),
-    "EDL + PAEC": _NO_JML,
-    "EDL + JML": dict(absence_from="uni_modal"),
-    "EDL + PAEC + JML": {},
-}
-TABLE_6: dict[str, dict[str, Any]] = {
-    "both uni-modal": dict(absence_from="uni_modal"),
-    "both cross-modal": dict(presence_from="cross_modal"),
-    "exchange uni/cross": dict(presence_from="cross_modal", absence_from="uni_modal"),
-    "w/o u_av": dict(use_joint_vacuity=False),
-    "w/o u_uni": dict(use_unimodal_vacuity=False),
-    "w/o delta(c)": dict(use_modality_selector=False),
-    "CMPAE": {},
-}
-
-# The same two mechanisms taken out of the authors' code instead of the paper: changes against `released`
-ABLATIONS_OF_RELEASED: dict[str, dict[str, Any]] = {
-    "released code": {},
-    "released code w/o PAEC": dict(absence_from="uni_modal"),
-    "released code w/o JML": dict(mutual_weight=0.0),
-    "released code w/o both": dict(absence_from="uni_modal", mutual_weight=0.0),
-}
-
-# The paper's rows with two of the released code's choices, pooled logits and the additive selector: changes against `paper`
-_POOLED: dict[str, Any] = dict(pooling="logits", selector="additive")
-ABLATIONS_OF_POOLED: dict[str, dict[str, Any]] = {
-    f"{row}, logits pooled": TABLE_5[row] | _POOLED for row in ("EDL + PAEC + JML", "EDL + PAEC", "EDL")
-}
-
-# Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by results/run_search.py.
-# Real media at an eighth of the paper's cost. All other real data: the paper's own.
-TABLE_CHANGES: dict[str, dict[str, Any]] = {
-    "small": dict(learning_rate=1e-3),
-    "real_media": dict(width=128, batch_size=64, epochs=25, estimator_epochs=15, decay_epochs=6),
-}
-
-
 @dataclass(frozen=True)
 class StreamSpec:
     """One feature stream: its width, how many positions a snippet has (frames, say), and its modality."""
@@ -312,11 +242,12 @@ class StreamSpec:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a model must know of the data: category names in order, snippets in a video, and the feature streams."""
+    """What a model must know of the data: category names in order, snippets in a (longest) video and their seconds, the streams."""
 
     categories: tuple[str, ...]
     snippets: int
     streams: dict[str, StreamSpec] = field(default_factory=dict)
+    snippet_seconds: float = 1.0
 
     def of_modality(self, modality: str) -> dict[str, StreamSpec]:
         """The streams of one modality, in the order in which the fusion layer concatenates them."""
@@ -331,6 +262,6 @@ class DataSpec:
     def from_dict(cls, values: dict[str, Any]) -> DataSpec:
         try:
             streams = {name: StreamSpec(**stream) for name, stream in values["streams"].items()}
-            return cls(tuple(values["categories"]), int(values["snippets"]), streams)
+            return cls(tuple(values["categories"]), int(values["snippets"]), streams, float(values.get("snippet_seconds", 1.0)))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"the data description of a checkpoint is incomplete ({error}): save the checkpoint again.") from None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
 from . import decode, metrics
+from ._files import write_json, write_text
+from .batches import Loader, autocast, prediction_batch, read_ahead
+from .checkpoint import Run, check_same_data
 from .config import Config
 from .data.videoset import VideoSet
 from .errors import InputError
-from .loading import Loader, prediction_batch, read_ahead
-from .model import CMPAE, Evidence
+from .method import Evidence
+from .model import CMPAE
 from .opinion import PointEstimate
-from .runs import Run, check_same_data
 
 
 def predict(
@@ -76,6 +80,66 @@ def score(config: Config, estimate: np.ndarray, reference: np.ndarray) -> dict:
     return scores
 
 
-def autocast(device: torch.device, enabled: bool, cache: bool = True) -> contextlib.AbstractContextManager:
-    """bfloat16 where it is safe, when asked for; without its cache of cast weights where a graph is recorded."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=cache)
+def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
+    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent."""
+    columns = pd.MultiIndex.from_product([metrics.LEVELS, metrics.SCORES], names=["level", "score"])
+    rows = [[result[level][score] for level, score in columns] for result in scores.values()]
+    return pd.DataFrame(rows, index=list(scores), columns=columns)
+
+
+def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: VideoSet) -> pd.DataFrame:
+    """A result and, beside it, the two floors it must be read against."""
+    return score_table({name: scores, **floors(video_set)})
+
+
+def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
+    """`metrics.floors` of a data set; only "predict nothing" where it has no weak labels."""
+    if video_set.weak_labels is None:
+        return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
+    return metrics.floors(video_set.weak_labels, video_set.reference)
+
+
+def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
+    """AVE's accuracy in percent of answering background everywhere, and the true category of the video everywhere."""
+    right = metrics.answers(video_set.reference)
+    painted = metrics.answers(np.broadcast_to(video_set.weak_labels[:, None, None] > 0.5, video_set.reference.shape))
+    background = np.full_like(right, len(video_set.categories))
+    return {
+        "background everywhere": metrics.ave_accuracy(background, right),
+        "true category everywhere": metrics.ave_accuracy(painted, right),
+    }
+
+
+def write_predictions(run: Run, video_set: VideoSet, folder: str | Path, *, progress: bool = True) -> list[Path]:
+    """Decoded events of every video as `events.csv`, and with the opinions behind them as `events.json`.
+
+    CSV columns: filename, onset, offset (seconds), category, track, probability, vacuity. The JSON has for each video its events
+    and each modality's video-level probability and vacuity by category.
+    """
+    evidence = predict(run.model, video_set, progress=progress)
+    rows = decode.event_table(decode.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
+    columns = ["filename", "onset", "offset", "category", "track", "probability", "vacuity"]
+    table = pd.DataFrame(rows, columns=columns)
+    per_video = {filename: [] for filename in video_set.filenames}
+    for row in rows:
+        per_video[row["filename"]].append({k: v for k, v in row.items() if k != "filename"})
+    videos = [
+        {"filename": name, "events": per_video[name], "opinions": _opinions(evidence.video[i], video_set.categories)}
+        for i, name in enumerate(video_set.filenames)
+    ]
+    folder = Path(folder)
+    write_text(folder / "events.csv", table.to_csv(index=False, float_format="%.6g"))
+    description = {"data": video_set.title, "trained_on": run.data, "thresholds": run.thresholds.to_dict(), "videos": videos}
+    write_json(folder / "events.json", description)
+    return [folder / "events.csv", folder / "events.json"]
+
+
+def _opinions(judgement: Any, categories: tuple[str, ...]) -> dict[str, dict[str, dict[str, float]]]:
+    """{modality: {category: {"probability", "vacuity"}}} of one video's judgement (modality, category)."""
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for m, modality in enumerate(("audio", "visual")):
+        values = {"probability": judgement.probability[m].tolist()}
+        if judgement.vacuity is not None:
+            values["vacuity"] = judgement.vacuity[m].tolist()
+        result[modality] = {c: {name: round(v[i], 6) for name, v in values.items()} for i, c in enumerate(categories)}
+    return result

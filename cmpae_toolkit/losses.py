@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._log_domain import digamma_of_exp
 from .config import Config
 from .opinion import Judgement, Opinion
-from .special import digamma_of_exp
 
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
 

@@ -4,75 +4,19 @@ Axes are (video, modality, snippet, width or category) throughout; modality orde
 paper, the released code and the baselines differ is a field of `Config`; sizes come from the data (`DataSpec`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import HybridAttention
-from .config import MODALITIES, Config, DataSpec, StreamSpec
+from .config import MODALITIES, Config, DataSpec
 from .errors import InputError
-from .opinion import Judgement, Opinion, PointEstimate, accumulate, concatenate, log_evidence
+from .layers import Embedding, HybridAttention, TemporalAttention
+from .method import Evidence, Features
+from .opinion import Judgement, Opinion, PointEstimate, accumulate, log_evidence
 
 SLOPE = 0.2  # of every LeakyReLU
-
-Features = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the model says of a batch of videos. Judgements are opinions, or point estimates for heads without evidence.
-
-    `snippet` (video, modality, snippet, category), `video` (video, modality, category), `joint` (video, category),
-    `attention` over snippets (video, modality, snippet, category), `features` (video, modality, snippet, width).
-    """
-
-    snippet: Judgement
-    video: Judgement
-    joint: Judgement
-    attention: Tensor
-    features: Tensor
-
-    def to(self, device: str | torch.device) -> "Evidence":
-        return self.apply(lambda x: x.to(device))
-
-    def apply(self, change) -> "Evidence":
-        judged = (j.apply(change) for j in (self.snippet, self.video, self.joint))
-        return Evidence(*judged, change(self.attention), change(self.features))
-
-    def __getitem__(self, index: Any) -> "Evidence":
-        """The chosen videos."""
-        return self.apply(lambda x: x[index])
-
-    @staticmethod
-    def concatenate(parts: list["Evidence"]) -> "Evidence":
-        judged = (concatenate([getattr(p, name) for p in parts]) for name in ("snippet", "video", "joint"))
-        return Evidence(*judged, torch.cat([p.attention for p in parts]), torch.cat([p.features for p in parts]))
-
-
-class Embedding(nn.Module):
-    """The streams of one modality -> (video, snippet, width): a linear layer a stream, mean over a snippet's positions, fusion."""
-
-    def __init__(self, streams: dict[str, StreamSpec], config: Config, fuse: bool) -> None:
-        super().__init__()
-        self.streams = streams
-        self.layers = nn.ModuleDict({name: nn.Linear(stream.width, config.width) for name, stream in streams.items()})
-        self.fusion = nn.Linear(len(streams) * config.width, config.width) if fuse else None
-        self.activation = nn.ELU() if config.embedding_activation == "elu" else nn.Identity()
-
-    def forward(self, features: dict[str, Tensor]) -> Float[Tensor, "video snippet width"]:
-        parts = [self.embed(name, features[name]) for name in self.streams]
-        return parts[0] if self.fusion is None else self.activation(self.fusion(torch.cat(parts, dim=-1)))
-
-    def embed(self, name: str, x: Float[Tensor, "video positions width"]) -> Float[Tensor, "video snippet embedded"]:
-        x = x.unflatten(1, (-1, self.streams[name].per_snippet))
-        if isinstance(self.activation, nn.Identity):  # a linear layer and a mean commute; the mean first is cheaper
-            return self.layers[name](x.mean(2))
-        return self.activation(self.layers[name](x)).mean(2)
 
 
 class EvidenceCollector(nn.Module):
@@ -101,20 +45,6 @@ class EvidenceCollector(nn.Module):
             source["cross_modal"] = self.select(x)
         presence = self.presence(source[self.config.presence_from])
         return presence, None if self.absence is None else self.absence(source[self.config.absence_from])
-
-
-class TemporalAttention(nn.Module):
-    """A of the video evidence: softmax over snippets, per modality and category, one for both evidences or one for each."""
-
-    def __init__(self, categories: int, config: Config) -> None:
-        super().__init__()
-        self.maps = 2 if config.separate_attention else 1
-        self.layer = nn.Linear(config.width, self.maps * categories)
-
-    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor]:
-        """The weights for presence and for absence, each (video, modality, snippet, category)."""
-        weights = self.layer(x).unflatten(-1, (-1, self.maps)).softmax(dim=2)
-        return weights[..., 0], weights[..., -1]
 
 
 class JointBranch(nn.Module):

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from ._log_domain import above, log, log_of_sum, softplus_over
 from .errors import InputError
-from .special import above, log, log_of_sum, softplus_over
 
 BASE_RATE, PRIOR_WEIGHT = 0.5, 2.0  # the paper's a and W: alpha = e + 1, beta = ê + 1
 

@@ -11,12 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ._files import read_tensors
+from .checkpoint import Run
 from .config import MODALITIES, DataSpec, StreamSpec, presets
 from .data.annotations import LLP_CATEGORIES
 from .decode import Thresholds
 from .errors import InputError
 from .model import CMPAE
-from .runs import Run, read_tensors
 
 # their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
 RENAMED = [

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from cmpae_toolkit import data
-from cmpae_toolkit.config import DIFFERENCES, JOMOLD, RELEASED, Config, config_for
-from cmpae_toolkit.experiments import Job, jobs, run_grid
-from cmpae_toolkit.paired import summarise
+from cmpae_toolkit.config import JOMOLD, RELEASED, Config, config_for
+from cmpae_toolkit.studies.ablations import DIFFERENCES
+from cmpae_toolkit.studies.grid import Job, jobs, run_grid
+from cmpae_toolkit.studies.statistics import summarise
 
 OUT = Path(__file__).parent / "differences"
 KEPT = ("width", "batch_size", "epochs", "estimator_epochs", "decay_epochs")

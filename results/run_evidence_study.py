@@ -21,14 +21,18 @@ import numpy as np
 import torch
 from run_differences import base_config
 
-from cmpae_toolkit import calibration, data, metrics, trust
-from cmpae_toolkit.config import EVIDENTIAL_LOSSES, MODALITIES
+from cmpae_toolkit import data, metrics
+from cmpae_toolkit._files import write_json
+from cmpae_toolkit.checkpoint import CONFIG, Run, load_run, provenance
+from cmpae_toolkit.config import MODALITIES
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.decode import decode
-from cmpae_toolkit.model import Evidence
-from cmpae_toolkit.report import provenance
-from cmpae_toolkit.runs import CONFIG, Run, load_run, write_json
-from cmpae_toolkit.train import fit, predict
+from cmpae_toolkit.evidence import calibration
+from cmpae_toolkit.inference import predict
+from cmpae_toolkit.method import Evidence
+from cmpae_toolkit.studies import evidence_measures
+from cmpae_toolkit.studies.ablations import EVIDENTIAL_LOSSES
+from cmpae_toolkit.train import fit
 
 OUT = Path(__file__).parent / "evidence_study"
 EVERY = 5  # each fifth category is unseen in the run `held_out`
@@ -46,7 +50,7 @@ class Study:
     def sets(self, kind: str) -> tuple[VideoSet, VideoSet]:
         train_set, val_set = self.splits["train"], self.splits["val"]
         if kind == "held_out":
-            return tuple(trust.only_categories(videos, self.kept)[0] for videos in (train_set, val_set))
+            return tuple(evidence_measures.only_categories(videos, self.kept)[0] for videos in (train_set, val_set))
         if kind.startswith("quarter"):
             return train_set.subset(np.arange(0, len(train_set), QUARTER)), val_set
         return train_set, val_set
@@ -80,29 +84,29 @@ def probability_scores(p: np.ndarray, y: np.ndarray) -> dict[str, Any]:
 
 def errors(run: Run, evidence: Evidence, passes: list[Evidence], reference: np.ndarray) -> dict[str, Any]:
     """Do uncertainties know the errors? Over all decisions, and over those decoded as active."""
-    found = trust.decisions(evidence)
+    found = evidence_measures.decisions(evidence)
     said = metrics.with_audio_visual(decode(evidence, run.thresholds))
-    if not (said == (found["probability"] >= trust.OPEN)).all():
+    if not (said == (found["probability"] >= evidence_measures.OPEN)).all():
         raise SystemExit("decisions and decoding disagree: this study is for thresholds of 1/2")
-    sampled = np.stack([trust.decisions(e)["probability"] for e in passes])
+    sampled = np.stack([evidence_measures.decisions(e)["probability"] for e in passes])
     uncertain = {name: found[name] for name in ("vacuity", "doubt", "epistemic", "dissonance")}
-    uncertain |= {"MC dropout": trust.disagreement(sampled), "MC dropout doubt": trust.doubt(sampled.mean(0))}
+    uncertain |= {"MC dropout": evidence_measures.disagreement(sampled), "MC dropout doubt": evidence_measures.doubt(sampled.mean(0))}
     wrong = said != metrics.with_audio_visual(reference)
-    return {"all": trust.error_scores(uncertain, wrong), "active": trust.error_scores(uncertain, wrong, said)}
+    return {"all": evidence_measures.error_scores(uncertain, wrong), "active": evidence_measures.error_scores(uncertain, wrong, said)}
 
 
 def fused(run: Run, val: Evidence, val_set: VideoSet, test: Evidence, test_set: VideoSet) -> dict[str, Any]:
     """F-scores of the audio-visual track by rule, thresholds chosen on val; `AND at 1/2` is the paper's."""
     references = [s.reference.all(1) for s in (val_set, test_set)]
-    record = trust.track_record(val, run.thresholds, val_set.reference)
-    sources = {"": (val, test), "discounted ": (trust.trusted(val, record), trust.trusted(test, record))}
-    rules = [("", name) for name in trust.RULES] + [("discounted ", name) for name in ("averaging", "constraint")]
-    result = {"AND at 1/2": {"thresholds": [0.5, 0.5], **trust.both_scores(decode(test, run.thresholds).all(1), references[1])}}
+    record = evidence_measures.track_record(val, run.thresholds, val_set.reference)
+    sources = {"": (val, test), "discounted ": (evidence_measures.trusted(val, record), evidence_measures.trusted(test, record))}
+    rules = [("", name) for name in evidence_measures.RULES] + [("discounted ", name) for name in ("averaging", "constraint")]
+    result = {"AND at 1/2": {"thresholds": [0.5, 0.5], **evidence_measures.both_scores(decode(test, run.thresholds).all(1), references[1])}}
     for kind, name in rules:
-        p_val, (snippet, video) = (trust.by_rule(trust.RULES[name], e) for e in sources[kind])
-        at_snippet, at_video = trust.choose_both(p_val, references[0])
+        p_val, (snippet, video) = (evidence_measures.by_rule(evidence_measures.RULES[name], e) for e in sources[kind])
+        at_snippet, at_video = evidence_measures.choose_both(p_val, references[0])
         roll = (snippet >= at_snippet) & (video >= at_video)[:, None]
-        result[kind + name] = {"thresholds": [at_snippet, at_video], **trust.both_scores(roll, references[1])}
+        result[kind + name] = {"thresholds": [at_snippet, at_video], **evidence_measures.both_scores(roll, references[1])}
     return result
 
 
@@ -110,19 +114,19 @@ def unknown_inputs(study: Study, run: Run, seed: int, clean: Evidence, passes: l
     """Corrupted test videos against clean ones: AUROC and FPR95 of each uncertainty, medians of vacuity."""
     test_set, rng, result = study.splits["test"], np.random.default_rng(seed), {}
     members = _snippets(passes)
-    for name, (modality, change) in trust.corruptions().items():
+    for name, (modality, change) in evidence_measures.corruptions().items():
         hurt_set = change(test_set, rng)
-        hurt, hurt_members = predict(run.model, hurt_set), _snippets(trust.dropout_passes(run.model, hurt_set))
-        result[name] = compared(trust.per_video(clean, modality, members), trust.per_video(hurt, modality, hurt_members))
+        hurt, hurt_members = predict(run.model, hurt_set), _snippets(evidence_measures.dropout_passes(run.model, hurt_set))
+        result[name] = compared(evidence_measures.per_video(clean, modality, members), evidence_measures.per_video(hurt, modality, hurt_members))
     held_out = study.run("held_out", seed)
-    known_set, is_known = trust.only_categories(test_set, study.kept)
+    known_set, is_known = evidence_measures.only_categories(test_set, study.kept)
     reference = test_set.reference.any((1, 2))
     only_unseen = ~is_known & ~reference[:, study.kept].any(1)
-    unseen_set = trust.rename(test_set.subset(only_unseen), study.kept)
+    unseen_set = evidence_measures.rename(test_set.subset(only_unseen), study.kept)
     sides = []
     for videos in (known_set, unseen_set):
-        dropped = _snippets(trust.dropout_passes(held_out.model, videos))
-        sides.append(trust.per_video(predict(held_out.model, videos), None, dropped))
+        dropped = _snippets(evidence_measures.dropout_passes(held_out.model, videos))
+        sides.append(evidence_measures.per_video(predict(held_out.model, videos), None, dropped))
     return result | {"unseen categories": compared(*sides) | {"videos": [int(is_known.sum()), int(only_unseen.sum())]}}
 
 
@@ -138,7 +142,7 @@ def _snippets(passes: list[Evidence]) -> np.ndarray:
 def study_seed(study: Study, seed: int) -> dict[str, Any]:
     run, (_, val_set, test_set) = study.run("all", seed), study.splits.values()
     val, test = (predict(run.model, s) for s in (val_set, test_set))
-    passes = trust.dropout_passes(run.model, test_set)
+    passes = evidence_measures.dropout_passes(run.model, test_set)
     return {
         **provenance(run, test_set), "seed": seed, "scores": metrics.f_scores(decode(test, run.thresholds), test_set.reference),
         "errors": errors(run, test, passes, test_set.reference), "audio_visual": fused(run, val, val_set, test, test_set),
@@ -166,28 +170,28 @@ def study_ensemble(study: Study, seeds: list[int]) -> dict[str, Any]:
     test_set = study.splits["test"]
     models = {kind: [study.run(kind, seed).model for seed in seeds] for kind in ("all", "quarter")}
     evidences = [predict(model, test_set) for model in models["all"]]
-    decided = np.stack([trust.decisions(e)["probability"] for e in evidences])
-    said, reference = decided.mean(0) >= trust.OPEN, metrics.with_audio_visual(test_set.reference)
-    uncertain = {"ensemble": trust.disagreement(decided), "doubt": trust.doubt(decided.mean(0))}
-    uncertain["mean vacuity"] = np.mean([trust.decisions(e)["vacuity"] for e in evidences], axis=0)
+    decided = np.stack([evidence_measures.decisions(e)["probability"] for e in evidences])
+    said, reference = decided.mean(0) >= evidence_measures.OPEN, metrics.with_audio_visual(test_set.reference)
+    uncertain = {"ensemble": evidence_measures.disagreement(decided), "doubt": evidence_measures.doubt(decided.mean(0))}
+    uncertain["mean vacuity"] = np.mean([evidence_measures.decisions(e)["vacuity"] for e in evidences], axis=0)
     wrong = said != reference
     clean, unknown = _snippets(evidences), {}
-    few = np.stack([trust.snippet_probability(model, test_set) for model in models["quarter"]])
+    few = np.stack([evidence_measures.snippet_probability(model, test_set) for model in models["quarter"]])
     rng = np.random.default_rng(0)
-    for name, (modality, change) in trust.corruptions().items():
+    for name, (modality, change) in evidence_measures.corruptions().items():
         hurt_set = change(test_set, rng)
         m = MODALITIES.index(modality)
-        hurt = np.stack([trust.snippet_probability(model, hurt_set) for model in models["all"]])
+        hurt = np.stack([evidence_measures.snippet_probability(model, hurt_set) for model in models["all"]])
         unknown[name] = {
-            "ensemble": calibration.detection(*(trust.disagreement(x[:, :, m]).mean((1, 2)) for x in (clean, hurt))),
-            "doubt": calibration.detection(*(trust.doubt(x.mean(0)[:, m]).mean((1, 2)) for x in (clean, hurt))),
+            "ensemble": calibration.detection(*(evidence_measures.disagreement(x[:, :, m]).mean((1, 2)) for x in (clean, hurt))),
+            "doubt": calibration.detection(*(evidence_measures.doubt(x.mean(0)[:, m]).mean((1, 2)) for x in (clean, hurt))),
         }
     return {
         "seeds": seeds, "data": {"title": test_set.title, "test_checksum": test_set.checksum()},
         "scores": metrics.f_scores(said[:, :2], test_set.reference),
-        "errors": {"all": trust.error_scores(uncertain, wrong), "active": trust.error_scores(uncertain, wrong, said)},
+        "errors": {"all": evidence_measures.error_scores(uncertain, wrong), "active": evidence_measures.error_scores(uncertain, wrong, said)},
         "unknown": unknown, "calibration": {"snippet": {"before": probability_scores(clean.mean(0), test_set.reference)}},
-        "mean disagreement": {"all": float(trust.disagreement(clean).mean()), "quarter": float(trust.disagreement(few).mean())},
+        "mean disagreement": {"all": float(evidence_measures.disagreement(clean).mean()), "quarter": float(evidence_measures.disagreement(few).mean())},
     }
 
 
@@ -200,17 +204,17 @@ def study_loss(study: Study, seed: int, loss: str) -> dict[str, Any]:
     kind = loss_kind(loss)
     run, (_, val_set, test_set) = study.run(kind, seed, **EVIDENTIAL_LOSSES[loss]), study.splits.values()
     val, test = (predict(run.model, s) for s in (val_set, test_set))
-    unknown, rng, found = {}, np.random.default_rng(seed), trust.decisions(test)
-    for corruption, (modality, change) in trust.corruptions().items():
+    unknown, rng, found = {}, np.random.default_rng(seed), evidence_measures.decisions(test)
+    for corruption, (modality, change) in evidence_measures.corruptions().items():
         hurt = predict(run.model, change(test_set, rng))
-        unknown[corruption] = compared(trust.per_video(test, modality), trust.per_video(hurt, modality))
+        unknown[corruption] = compared(evidence_measures.per_video(test, modality), evidence_measures.per_video(hurt, modality))
     said = metrics.with_audio_visual(decode(test, run.thresholds))
     uncertain = {name: found[name] for name in ("vacuity", "doubt", "epistemic")}
     wrong = said != metrics.with_audio_visual(test_set.reference)
     return {
         **provenance(run, test_set), "loss": loss, "seed": seed,
         "scores": metrics.f_scores(decode(test, run.thresholds), test_set.reference),
-        "errors": {"all": trust.error_scores(uncertain, wrong), "active": trust.error_scores(uncertain, wrong, said)},
+        "errors": {"all": evidence_measures.error_scores(uncertain, wrong), "active": evidence_measures.error_scores(uncertain, wrong, said)},
         "unknown": unknown, "calibration": calibrated(val, val_set, test, test_set),
     }
 

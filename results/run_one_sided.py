@@ -15,12 +15,13 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from cmpae_toolkit import data
+from cmpae_toolkit._files import read_json, write_json
 from cmpae_toolkit.config import MODALITIES
 from cmpae_toolkit.decode import decode
-from cmpae_toolkit.experiments import Job
-from cmpae_toolkit.grids import table_runs
-from cmpae_toolkit.runs import read_json, write_json
-from cmpae_toolkit.train import fit, predict
+from cmpae_toolkit.inference import predict
+from cmpae_toolkit.studies.ablations import table_runs
+from cmpae_toolkit.studies.grid import Job
+from cmpae_toolkit.train import fit
 
 OUT = Path(__file__).parent / "one_sided"
 ROWS = ("backbone (JoMoLD)", "EDL", "EDL + PAEC", "EDL + JML", "EDL + PAEC + JML")

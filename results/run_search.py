@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from cmpae_toolkit import data
-from cmpae_toolkit.config import TABLE_5, Config, config_for
-from cmpae_toolkit.experiments import jobs, run_grid
+from cmpae_toolkit.config import Config, config_for
+from cmpae_toolkit.studies.ablations import TABLE_5
+from cmpae_toolkit.studies.grid import jobs, run_grid
 
 ROWS = ("backbone (JoMoLD)", "EDL", "EDL + PAEC", "EDL + PAEC + JML")
 OUT = Path(__file__).parent / "search"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmpae_toolkit.attention import Attention
+from cmpae_toolkit.layers import Attention
 
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 3

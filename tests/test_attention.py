@@ -5,11 +5,12 @@ import torch
 from torch import nn
 
 from cmpae_toolkit import labels, losses
-from cmpae_toolkit.attention import Attention, HybridAttention
+from cmpae_toolkit.batches import take
 from cmpae_toolkit.config import Config, presets
 from cmpae_toolkit.data import load
+from cmpae_toolkit.layers import Attention, HybridAttention
 from cmpae_toolkit.model import CMPAE
-from cmpae_toolkit.train import take, training_step
+from cmpae_toolkit.train import training_step
 
 
 def x(*shape, seed=1):

@@ -12,7 +12,7 @@ from cmpae_toolkit import losses, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.inference import mix
 from cmpae_toolkit.model import CMPAE
-from cmpae_toolkit.steps import training_step
+from cmpae_toolkit.train import training_step
 
 VIDEOS = 4
 

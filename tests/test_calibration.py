@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from cmpae_toolkit import calibration, plots
-from cmpae_toolkit.calibration import aurc, best_aurc, brier, by_category, detection, ece, nll, reliability, rescale, risk_coverage
+from cmpae_toolkit import plots
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.evidence import calibration
+from cmpae_toolkit.evidence.calibration import aurc, best_aurc, brier, by_category, detection, ece, nll, reliability, rescale, risk_coverage
 
 P = np.array([0.1, 0.15, 0.3, 0.8, 0.9, 1.0])
 Y = np.array([0, 1, 0, 1, 1, 1])

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmpae_toolkit import cli, metrics, report
+from cmpae_toolkit import checkpoint, cli, inference, metrics
+from cmpae_toolkit._files import flat
+from cmpae_toolkit.checkpoint import load_run
 from cmpae_toolkit.data import load
-from cmpae_toolkit.runs import flat, load_run
-from cmpae_toolkit.train import evaluate
+from cmpae_toolkit.explorer import state
+from cmpae_toolkit.inference import evaluate
 
 FIELDS = ["--set", "width=16", "epochs=2", "estimator_epochs=1"]
 
@@ -67,9 +69,9 @@ def test_evaluate(trained, capsys, tmp_path, tiny):
 
 def test_the_shipped_checkpoint_beats_predicting_nothing(capsys):
     assert cli.main(["evaluate", "--data", "small"]) == 0
-    run, test = report.shipped_run(), load("small", "test")
-    scores, floors = evaluate(run, test), report.floors(test)
-    stored = json.loads((report.CHECKPOINT / "run.json").read_text())["scores"]["test"]
+    run, test = checkpoint.shipped_run(), load("small", "test")
+    scores, floors = evaluate(run, test), inference.floors(test)
+    stored = json.loads((checkpoint.CHECKPOINT / "run.json").read_text())["scores"]["test"]
     for level in metrics.LEVELS:
         assert scores[level] == pytest.approx(stored[level], abs=0.3)  # other processors round otherwise
         assert scores[level]["type"] > 5 * floors["predict nothing"][level]["type"]
@@ -158,6 +160,6 @@ def test_out_must_be_a_folder(tmp_path, capsys):
 
 
 def test_example_video_shows_both_kinds_of_event(tiny):
-    reference = tiny[2].reference[report.example_video(tiny[2])]
+    reference = tiny[2].reference[state.example_video(tiny[2])]
     audible, visible = reference.any(1)
     assert (audible & visible).any() and (audible & ~visible).any()

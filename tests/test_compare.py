@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from cmpae_toolkit import compare
-from cmpae_toolkit.config import DIFFERENCES, JOMOLD, Config, DataSpec, StreamSpec
+from cmpae_toolkit.config import JOMOLD, Config, DataSpec, StreamSpec
 from cmpae_toolkit.model import CMPAE
+from cmpae_toolkit.studies import differences
+from cmpae_toolkit.studies.ablations import DIFFERENCES
 
 SPEC = DataSpec(("dog", "cat", "car"), 4, {"audio": StreamSpec(5, 1, "audio"), "frames": StreamSpec(6, 2, "visual")})
 
@@ -27,7 +28,7 @@ def batch():
 
 def test_same_weights(model, batch):
     state = torch.get_rng_state()
-    twin, pooled = compare.same_weights(model), compare.same_weights(model, pooling="logits")
+    twin, pooled = differences.same_weights(model), differences.same_weights(model, pooling="logits")
     assert torch.equal(torch.get_rng_state(), state) and not twin.training
     with torch.no_grad():
         out, same, other = (m(batch[0]) for m in (model, twin, pooled))
@@ -37,22 +38,22 @@ def test_same_weights(model, batch):
 
 
 def test_new_parameters_are_the_same_each_time(model):
-    a, b = (compare.same_weights(model, separate_attention=True).temporal_attention.layer.weight for _ in range(2))
+    a, b = (differences.same_weights(model, separate_attention=True).temporal_attention.layer.weight for _ in range(2))
     assert torch.equal(a, b) and a.shape == (6, 8)
 
 
 def test_gradient_norm():
     w, unused = torch.ones(4, requires_grad=True), torch.ones(2, requires_grad=True)
     loss = (3 * w).sum()
-    assert compare.gradient_norm(loss, [w, unused]) == pytest.approx(math.sqrt(4 * 3**2))
-    assert compare.gradient_norm(loss, [unused]) == 0
+    assert differences.gradient_norm(loss, [w, unused]) == pytest.approx(math.sqrt(4 * 3**2))
+    assert differences.gradient_norm(loss, [unused]) == 0
     layer = torch.nn.Linear(1, 1)
-    assert compare.gradient_norm(layer(torch.full((1, 1), 2.0)).sum(), layer) == pytest.approx(math.sqrt(2**2 + 1))
+    assert differences.gradient_norm(layer(torch.full((1, 1), 2.0)).sum(), layer) == pytest.approx(math.sqrt(2**2 + 1))
 
 
 def test_effects(model, batch):
     model.train()
-    table = compare.effects(model, *batch, {"nothing": {}, **DIFFERENCES})
+    table = differences.effects(model, *batch, {"nothing": {}, **DIFFERENCES})
     assert model.training and list(table.index) == ["nothing", *DIFFERENCES]
     assert table.loc["nothing"].tolist() == pytest.approx([1, 1, 0, 1, 0])
     forward = table["factor on ê"] > 1
@@ -63,5 +64,5 @@ def test_effects(model, batch):
 
 
 def test_effects_without_evidence(model, batch):
-    row = compare.effects(model, *batch, {"sigmoid heads": JOMOLD}).loc["sigmoid heads"]
+    row = differences.effects(model, *batch, {"sigmoid heads": JOMOLD}).loc["sigmoid heads"]
     assert math.isnan(row["factor on e"]) and row["mean |Δp|"] > 0

@@ -5,21 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cmpae_toolkit.config import (
-    CHOICES,
-    DIFFERENCES,
-    EVIDENTIAL_LOSSES,
-    PRESET_CHANGES,
-    SIMULATED_CHANGES,
-    TABLE_5,
-    TABLE_6,
-    Config,
-    DataSpec,
-    StreamSpec,
-    config_for,
-    presets,
-)
+from cmpae_toolkit.config import CHOICES, PRESET_CHANGES, SIMULATED_CHANGES, Config, DataSpec, StreamSpec, config_for, presets
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.studies.ablations import DIFFERENCES, EVIDENTIAL_LOSSES, TABLE_5, TABLE_6
 
 
 def test_paper_is_the_default():
@@ -64,7 +52,7 @@ def test_files_from_before_a_field_was_added():
 
 def test_stored_runs_keep_their_names():
     """Their file names end in a hash of the config; a new field must not make a grid train them all again."""
-    from cmpae_toolkit.experiments import Job
+    from cmpae_toolkit.studies.grid import Job
 
     stored = sorted((Path(__file__).parents[1] / "results" / "differences").rglob("*.json"))
     for file in stored:

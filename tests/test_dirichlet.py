@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmpae_toolkit import dirichlet, fusion, uncertainty
-from cmpae_toolkit.dirichlet import DirichletOpinion, one_of
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.evidence import dirichlet, fusion, uncertainty
+from cmpae_toolkit.evidence.dirichlet import DirichletOpinion, one_of
 from cmpae_toolkit.opinion import Opinion
 
 evidence = st.floats(0, 1e3)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ave_folder import LLP_VIDEOS, features, put, write_ave, write_feats, write_llp
 
-from cmpae_toolkit import cli, report
+from cmpae_toolkit import cli
 from cmpae_toolkit.data import doctor, pack
-from cmpae_toolkit.data import simulate as simulator
 from cmpae_toolkit.data.ave_lists import AVE_CATEGORIES
-from cmpae_toolkit.data.simulate import simulate
+from cmpae_toolkit.data.simulation import simulate as simulator
+from cmpae_toolkit.data.simulation.simulate import simulate
 
 LLP_IDS = [video[:11] for videos in LLP_VIDEOS.values() for video in videos]
 
@@ -177,5 +177,5 @@ def test_terminal_and_exit_status(llp, capsys):
 
 
 def test_diagnosis_names_the_machine(llp):
-    found = report.diagnose("llp")
+    found = cli.diagnose("llp")
     assert {"torch", "numpy"} <= found["versions"].keys() and found["device"] and isinstance(found["machine"]["gpus"], list)

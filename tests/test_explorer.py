@@ -12,17 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from cmpae_toolkit import choices, data, decode, metrics, plots, report
+from cmpae_toolkit import checkpoint, data, decode, metrics, plots
+from cmpae_toolkit.checkpoint import Run
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer import Explorer, draw, export_html
-from cmpae_toolkit.model import CMPAE, Evidence
+from cmpae_toolkit.explorer import choices
+from cmpae_toolkit.explorer.state import WhatIf, available_orders, describe, explore, name, order, ranks
+from cmpae_toolkit.explorer.widget import Explorer, draw, export_html
+from cmpae_toolkit.inference import predict
+from cmpae_toolkit.method import Evidence
+from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import PointEstimate
-from cmpae_toolkit.runs import Run
-from cmpae_toolkit.train import predict
-from cmpae_toolkit.what_if import WhatIf, available_orders, describe, explore, name, order, ranks
 
 CATEGORIES = ("Speech", "Cat", "Baby_cry_infant_cry")
 SNIPPETS, VIDEOS = 5, 6
@@ -300,7 +302,7 @@ def test_evidence_beyond_all_floats(videos, bias, log):
 
 def test_another_split_another_set_and_what_does_not_fit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run, tiny = report.shipped_run(), data.load("small", "test").subset(range(3))
+    run, tiny = checkpoint.shipped_run(), data.load("small", "test").subset(range(3))
     explorer, c = None, None
     own = make_run(data.load("tiny", "val"), "paper").save(tmp_path / "runs" / "own")
     explorer = Explorer(run, tiny)
@@ -352,7 +354,7 @@ def test_checkpoints_and_data_sets_that_can_be_named(tmp_path):
     (tmp_path / "runs" / "half" / "config.json").write_text("{}")
     found = choices.checkpoints([tmp_path])
     assert "runs/half" not in found  # its model is missing
-    assert all(report.load_run(folder) for folder in list(found.values())[:1])
+    assert all(checkpoint.load_run(folder) for folder in list(found.values())[:1])
     assert {"small", "simulated-ave", "llp"} <= set(choices.data_sets())
 
 
@@ -362,4 +364,4 @@ def test_the_benchmark_measures_every_kind_of_update():
     times = benchmark["measure"](1)
     assert all(times[control] for control in benchmark["UPDATES"])
     not_updates = {"data", "split", "checkpoint"}  # they read and predict a whole set
-    assert set(benchmark["UPDATES"]) == set(Explorer(report.shipped_run(), data.load("small", "val")).controls) - not_updates
+    assert set(benchmark["UPDATES"]) == set(Explorer(checkpoint.shipped_run(), data.load("small", "val")).controls) - not_updates

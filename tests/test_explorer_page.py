@@ -10,10 +10,10 @@ import pytest
 from test_explorer import make_run, videos  # noqa: F401
 
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer import export_html
-from cmpae_toolkit.explorer_page import ASSETS, MOST_LOG, changes, interesting
-from cmpae_toolkit.train import predict
-from cmpae_toolkit.what_if import explore
+from cmpae_toolkit.explorer.page import HERE, MOST_LOG, changes, interesting
+from cmpae_toolkit.explorer.state import explore
+from cmpae_toolkit.explorer.widget import export_html
+from cmpae_toolkit.inference import predict
 
 
 def numbers(text, kind, shape):
@@ -77,7 +77,7 @@ def test_which_videos_are_exported(videos, tmp_path):  # noqa: F811
 
 
 def test_what_the_page_is_made_of_is_installed_with_the_package():
-    root = ASSETS.parents[1]
+    root = HERE.parents[1]
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["cmpae_toolkit"]
-    installed = {path.name for pattern in patterns for path in ASSETS.parent.glob(pattern)}
-    assert {"explorer.html", "explorer.css", "explorer.js"} <= installed
+    installed = {path.name for pattern in patterns for path in HERE.parent.glob(pattern)}
+    assert {"page.html", "view.css", "view.js"} <= installed

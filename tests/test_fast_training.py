@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from cmpae_toolkit import losses
+from cmpae_toolkit._accelerate import fit_seeds
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.stacked import fit_seeds
-from cmpae_toolkit.steps import adam, set_learning_rate
-from cmpae_toolkit.train import evaluate, fit
+from cmpae_toolkit.inference import evaluate
+from cmpae_toolkit.train import adam, fit, set_learning_rate
 
 QUICK = dict(width=16, batch_size=32, epochs=3, estimator_epochs=1, decay_epochs=2)
 NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from subjective_logic.binomial_opinion import BinomialOpinion
 
-from cmpae_toolkit import fusion
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.evidence import fusion
 from cmpae_toolkit.opinion import Opinion
 
 masses = st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(1, 20)).map(lambda x: tuple(np.array(x) / sum(x)))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit.data import home, lists
+from cmpae_toolkit import data
+from cmpae_toolkit._files import write_atomically
+from cmpae_toolkit.data import lists
 from cmpae_toolkit.data.annotations import LLP_CATEGORIES, find_layout, read_annotations, splits
-from cmpae_toolkit.data.home import write_atomically
 from cmpae_toolkit.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "llp"
@@ -294,9 +295,9 @@ def test_the_corrected_list_is_the_default_and_versions_are_told_by_checksum(tmp
 
 def test_the_home_folder_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CMPAE_HOME", str(tmp_path))
-    assert home() == tmp_path
+    assert data.home() == tmp_path
     monkeypatch.delenv("CMPAE_HOME")
-    assert home().name == "cmpae_toolkit"
+    assert data.home().name == "cmpae_toolkit"
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from test_plots import make_state
 
-from cmpae_toolkit.media import Media
-from cmpae_toolkit.plots import explorer_svg, live, style, svg
+from cmpae_toolkit.explorer import live, svg
+from cmpae_toolkit.extract.media import Media
+from cmpae_toolkit.plots import explorer_svg, style
 
 SVG = "{http://www.w3.org/2000/svg}"
 OPTIONS = {

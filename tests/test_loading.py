@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmpae_toolkit import loading
+from cmpae_toolkit import batches
+from cmpae_toolkit.batches import LARGEST_BATCH, Loader, Resident, choose_device, prediction_batch, read_ahead, take
 from cmpae_toolkit.config import Config, DataSpec, StreamSpec, presets
 from cmpae_toolkit.data import load, open_store, pack
-from cmpae_toolkit.loading import LARGEST_BATCH, Loader, Resident, choose_device, prediction_batch, read_ahead, take
 
 CPU = torch.device("cpu")
 INDICES = [np.array([5, 0, 3]), np.array([1]), np.array([2, 2, 7, 6])]
@@ -42,32 +42,32 @@ def store(tiny, tmp_path):
 
 def test_only_one_batch_is_read_ahead(store, monkeypatch):
     read = []
-    gather = loading._gather
-    monkeypatch.setattr(loading, "_gather", lambda video_set, index: (read.append(index[0]), gather(video_set, index))[1])
-    batches = read_ahead(store, np.arange(10)[:, None], CPU)
-    next(batches)
+    gather = batches._gather
+    monkeypatch.setattr(batches, "_gather", lambda video_set, index: (read.append(index[0]), gather(video_set, index))[1])
+    coming = read_ahead(store, np.arange(10)[:, None], CPU)
+    next(coming)
     assert len(read) <= 2
-    assert len(list(batches)) == 9 and read == list(range(10))
+    assert len(list(coming)) == 9 and read == list(range(10))
 
 
 def test_an_unreadable_batch_ends_the_loop_with_its_error(store, monkeypatch):
-    gather = loading._gather
+    gather = batches._gather
 
     def broken(video_set, index):
         if index[0] == 3:
             raise OSError("a disk gone")
         return gather(video_set, index)
 
-    monkeypatch.setattr(loading, "_gather", broken)
-    batches = read_ahead(store, np.arange(10)[:, None], CPU)
+    monkeypatch.setattr(batches, "_gather", broken)
+    coming = read_ahead(store, np.arange(10)[:, None], CPU)
     for _ in range(3):
-        next(batches)
+        next(coming)
     with pytest.raises(OSError, match="a disk gone"):
-        next(batches)
+        next(coming)
 
 
 def test_what_is_in_memory_is_not_read_by_a_thread(tiny, monkeypatch):
-    monkeypatch.setattr(loading, "ThreadPoolExecutor", None)
+    monkeypatch.setattr(batches, "ThreadPoolExecutor", None)
     assert_same(read_ahead(tiny[0], INDICES, CPU), tiny[0])
 
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmpae_toolkit import losses
-from cmpae_toolkit.config import EVIDENTIAL_LOSSES, Config
+from cmpae_toolkit.config import Config
+from cmpae_toolkit.inference import predict
 from cmpae_toolkit.opinion import Opinion, PointEstimate
-from cmpae_toolkit.train import fit, predict
+from cmpae_toolkit.studies.ablations import EVIDENTIAL_LOSSES
+from cmpae_toolkit.train import fit
 
 NODES = np.polynomial.legendre.leggauss(500)
 

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
-from cmpae_toolkit import media, plots
+from cmpae_toolkit import plots
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.media import Media, find_media
+from cmpae_toolkit.extract import media
+from cmpae_toolkit.extract.media import Media, find_media
 
 
 def pictures(folder, colors):

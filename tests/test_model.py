@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from cmpae_toolkit.config import CHOICES, TABLE_5, TABLE_6, Config, DataSpec, StreamSpec, presets
+from cmpae_toolkit.config import CHOICES, Config, DataSpec, StreamSpec, presets
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.losses import total, training_losses
-from cmpae_toolkit.model import CMPAE, Evidence
+from cmpae_toolkit.method import Evidence
+from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import Opinion, PointEstimate
+from cmpae_toolkit.studies.ablations import TABLE_5, TABLE_6
 from cmpae_toolkit.train import training_step
 
 CATEGORIES = ("Dog", "Cat", "Car")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cmpae_toolkit import plots
 from cmpae_toolkit.data import AVE_CATEGORIES, AVEP_CATEGORIES, LLP_CATEGORIES, load, overview
-from cmpae_toolkit.data.simulate import truth
+from cmpae_toolkit.data.simulation.simulate import truth
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.plots.theme import COLORS
 

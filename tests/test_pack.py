@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit import data, inference, loading, train
+from cmpae_toolkit import batches, data, inference, train
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.data import VideoSet, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.data.folder import Source
@@ -268,7 +268,7 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     stores = {split: empty_store(tmp_path / split, split, count, shapes) for split, count in (("train", 480), ("val", 8))}
     train_set, val_set = (open_store(store) for store in stores.values())
     whole = train_set.features["frames"].nbytes
-    taken, held, gather = [], [], loading._gather
+    taken, held, gather = [], [], batches._gather
 
     def watched(video_set, index):
         assert all(isinstance(x, np.memmap) for x in video_set.features.values())
@@ -284,9 +284,9 @@ def test_training_and_prediction_leave_the_features_on_disk(tmp_path, monkeypatc
     config = presets["paper"].changed(width=8, batch_size=batch, epochs=1, denoise=False)
     train.fit(config, val_set, val_set, device="cpu", progress=False)  # whatever is imported or kept at the first time
     before = anonymous_bytes()
-    monkeypatch.setattr(loading, "_gather", watched)
+    monkeypatch.setattr(batches, "_gather", watched)
     run = train.fit(config, train_set, val_set, device="cpu", progress=False)
-    train.predict(run.model, train_set)
+    inference.predict(run.model, train_set)
     assert len(taken) == (480 + 8 + 480) / batch and max(taken) < 2 * whole * batch / 480
     grown = max(held) - before  # three batches at most: one in use, one waiting, one being read
     assert grown < whole / 2, f"the process grew by {grown:,} bytes; the stream has {whole:,}"

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmpae_toolkit import paired, plots
+from cmpae_toolkit import plots
 from cmpae_toolkit.plots.theme import COLORS
+from cmpae_toolkit.studies import statistics
 
 
 def differences():
@@ -17,11 +18,11 @@ def differences():
 
 def test_bars_stand_at_the_means_with_their_intervals():
     table = differences()
-    ax = plots.ablation_bars(table, half_width=paired.half_width, title="simulated")
+    ax = plots.ablation_bars(table, half_width=statistics.half_width, title="simulated")
     means = table.groupby(["level", "row"], sort=False)["difference"].mean()
     assert sorted(bar.get_width() for bar in ax.patches if bar.get_width()) == pytest.approx(sorted(means))
     whiskers = sorted(np.ptp(line.get_xdata()) / 2 for line in ax.lines if len(line.get_xdata()) == 2 and np.ptp(line.get_xdata()))
-    expected = sorted(paired.half_width(v) for _, v in table.groupby(["level", "row"])["difference"])
+    expected = sorted(statistics.half_width(v) for _, v in table.groupby(["level", "row"])["difference"])
     assert whiskers == pytest.approx(expected)
     assert sum(len(c.get_offsets()) for c in ax.collections) == len(table)  # a dot for each seed
     assert len(plots.ablation_bars(table).lines) == 1  # without intervals only the line at 0

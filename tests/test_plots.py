@@ -14,7 +14,7 @@ from PIL import Image
 
 from cmpae_toolkit import plots
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.media import Media
+from cmpae_toolkit.extract.media import Media
 from cmpae_toolkit.plots import theme
 from cmpae_toolkit.plots.datasets import run_lengths
 

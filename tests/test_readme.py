@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cmpae_toolkit import metrics, tables
-from cmpae_toolkit.config import DIFFERENCES, Config, presets
-from cmpae_toolkit.experiments import collect
+from cmpae_toolkit import metrics
+from cmpae_toolkit.config import Config, presets
+from cmpae_toolkit.studies import tables
+from cmpae_toolkit.studies.ablations import DIFFERENCES
+from cmpae_toolkit.studies.grid import collect
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

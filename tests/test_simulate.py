@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from cmpae_toolkit import metrics
-from cmpae_toolkit.data.simulate import SIZES, SPLITS, simulate, truth, video_timelines
-from cmpae_toolkit.data.timelines import SCENES, llp_statistics
-from cmpae_toolkit.data.world import ALIKE, SimulatorConfig, World
+from cmpae_toolkit.data.simulation.simulate import SIZES, SPLITS, simulate, truth, video_timelines
+from cmpae_toolkit.data.simulation.timelines import SCENES, llp_statistics
+from cmpae_toolkit.data.simulation.world import ALIKE, SimulatorConfig, World
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.probes import micro_f1, probe_scores, snippet_inputs, weak_probe
+from cmpae_toolkit.methods.linear_probe import micro_f1, probe_scores, snippet_inputs, weak_probe
 
 LLP = llp_statistics()
 LLP_SIZES = ("tiny", "small", "full")

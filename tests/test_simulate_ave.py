@@ -11,12 +11,13 @@ import torch
 
 from cmpae_toolkit import decode, metrics
 from cmpae_toolkit.config import presets
-from cmpae_toolkit.data import timelines
-from cmpae_toolkit.data.simulate import SIZES, SPLITS, simulate, truth
-from cmpae_toolkit.data.timelines import Setting, ave_statistics, draw_timelines, llp_statistics
-from cmpae_toolkit.data.world import AVE_ALIKE, SimulatorConfig, World, generator
-from cmpae_toolkit.probes import snippet_inputs
-from cmpae_toolkit.train import evaluate, fit, predict
+from cmpae_toolkit.data.simulation import timelines
+from cmpae_toolkit.data.simulation.simulate import SIZES, SPLITS, simulate, truth
+from cmpae_toolkit.data.simulation.timelines import Setting, ave_statistics, draw_timelines, llp_statistics
+from cmpae_toolkit.data.simulation.world import AVE_ALIKE, SimulatorConfig, World, generator
+from cmpae_toolkit.inference import evaluate, predict
+from cmpae_toolkit.methods.linear_probe import snippet_inputs
+from cmpae_toolkit.train import fit
 
 AVE, AVE14, LLP = ave_statistics(), ave_statistics(only_avep=True), llp_statistics()
 FACTS = json.loads((Path(timelines.__file__).parent / "ave_statistics.json").read_text())

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmpae_toolkit import cli, data, metrics, paired, tables
-from cmpae_toolkit.config import TABLE_5, TABLE_6, presets
+from cmpae_toolkit import cli, data, metrics
+from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.experiments import collect
-from cmpae_toolkit.grids import SAME, SCHEDULE, table_config, table_runs
-from cmpae_toolkit.report import paper_table
-from cmpae_toolkit.table_rows import FULL, TEN, TYPE
+from cmpae_toolkit.studies import statistics, tables
+from cmpae_toolkit.studies.ablations import SAME, SCHEDULE, TABLE_5, TABLE_6, table_config, table_runs
+from cmpae_toolkit.studies.grid import collect
+from cmpae_toolkit.studies.rows import FULL, PAPER_TABLES, TEN, TYPE, paper_table
 
 VIDEOS = 40
 
@@ -47,7 +47,7 @@ def results(tmp_path):
 
 def printed_rows(number):
     """(method, data, column, value) of every printed number of a table, read from the asset on another way than the code's."""
-    asset = json.loads((Path(tables.__file__).parent / "assets" / "paper_tables.json").read_text())
+    asset = json.loads(PAPER_TABLES.read_text())
     if number == 1:
         sets = (("LLP, printed", "AVVP", "mean"), ("AVE, printed", "AVE", "accuracy"))
         return [(m, where, c, v) for where, key, c in sets for m, v in asset["table_1"][key].items()]
@@ -117,8 +117,8 @@ def test_bootstrap_over_videos_is_the_plain_loop():
     differences = np.random.default_rng(3).normal(1, 4, 200)
     rng = np.random.default_rng(8)
     means = [differences[rng.integers(0, 200, 200)].mean() for _ in range(4000)]
-    assert paired.over_videos(differences) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.12)
-    assert np.isnan(paired.half_width([1.0]))
+    assert statistics.over_videos(differences) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.12)
+    assert np.isnan(statistics.half_width([1.0]))
 
 
 def test_rows_that_were_not_run_are_named(results):

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from cmpae_toolkit import decode, inference, loop, losses, metrics, train
+from cmpae_toolkit import batches, decode, inference, losses, metrics, train
+from cmpae_toolkit.checkpoint import CONFIG, MODEL, STATE, load_run
 from cmpae_toolkit.config import Config, config_for, presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.inference import evaluate, predict
 from cmpae_toolkit.model import CMPAE
-from cmpae_toolkit.runs import CONFIG, MODEL, STATE, load_run
-from cmpae_toolkit.train import evaluate, fit, predict
+from cmpae_toolkit.train import fit
 
 QUICK = dict(width=16, batch_size=32, epochs=3, estimator_epochs=1, decay_epochs=2)
 
@@ -58,7 +59,7 @@ def test_resume_after_a_kill_is_exact(config, tiny, run, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    step, epochs = loop.Training.run_epoch, []
+    step, epochs = train.Training.run_epoch, []
 
     def killed_in_epoch_3(self, epoch):
         if epoch == 3:
@@ -66,11 +67,11 @@ def test_resume_after_a_kill_is_exact(config, tiny, run, tmp_path, monkeypatch):
         epochs.append(epoch)
         return step(self, epoch)
 
-    monkeypatch.setattr(loop.Training, "run_epoch", killed_in_epoch_3)
+    monkeypatch.setattr(train.Training, "run_epoch", killed_in_epoch_3)
     with pytest.raises(Killed):
         fit(config, tiny[0], tiny[1], folder=tmp_path, progress=False)
     assert (tmp_path / STATE).is_file() and not (tmp_path / MODEL).exists()
-    monkeypatch.setattr(loop.Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), step(self, epoch))[1])
+    monkeypatch.setattr(train.Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), step(self, epoch))[1])
     resumed = fit(config, tiny[0], tiny[1], folder=tmp_path, resume=True, progress=False)
     assert epochs == [1, 2, 3]
     assert same_weights(run, resumed)
@@ -237,7 +238,7 @@ def test_a_diverging_run_says_so(config, tiny):
 
 def test_unknown_device():
     with pytest.raises(InputError, match="'warp' cannot be used"):
-        train.choose_device("warp")
+        batches.choose_device("warp")
 
 
 @pytest.mark.requires_cuda

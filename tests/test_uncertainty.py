@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from cmpae_toolkit.evidence.uncertainty import dissonance, entropy, expected_entropy, mutual_information
 from cmpae_toolkit.opinion import Opinion
-from cmpae_toolkit.uncertainty import dissonance, entropy, expected_entropy, mutual_information
 
 evidence = st.floats(0, 1e4)
 

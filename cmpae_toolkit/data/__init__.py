@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .._files import home
 from ..errors import InputError
 from . import pack as _packing
 from .annotations import LLP_CATEGORIES, Annotations, check_split, read_annotations, splits
@@ -15,7 +16,6 @@ from .ave_lists import AVE_CATEGORIES, ave_labels, ave_truth, read_ave
 from .avep import AVEP_CATEGORIES, load_avep, read_avep
 from .download import download, manual_steps
 from .folder import load_folder, write_folder
-from .home import home
 from .lists import list_version
 from .overview import Overview, overview
 from .pack import pack
@@ -45,7 +45,7 @@ def simulated_size(name: str | Path) -> str | None:
         return str(name)
     if not str(name).startswith("simulated-"):
         return None
-    from .simulate import SIZES
+    from .simulation.simulate import SIZES
 
     size = str(name).removeprefix("simulated-")
     return size if size in SIZES else None
@@ -65,7 +65,7 @@ def load(name_or_folder: str | Path | None = None, split: str | None = "train", 
     if split is not None or size:
         check_split(split)
     if size:
-        from .simulate import simulate
+        from .simulation.simulate import simulate
 
         return simulate(size, split, **known(options, {"seed": 0}))
     if str(chosen) not in published and not Path(chosen).expanduser().exists():

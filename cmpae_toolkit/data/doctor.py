@@ -217,7 +217,7 @@ def _counted(items: Iterable[str]) -> dict[str, Any]:
 
 
 def _simulated(size: str, split: str) -> dict[str, Any]:
-    from .simulate import SIZES, simulate
+    from .simulation.simulate import SIZES, simulate
 
     first = simulate(size, split, videos=1)
     count = SIZES[size].videos[split]

@@ -19,10 +19,10 @@ from typing import Any
 import h5py
 import pooch
 
+from .._files import home
 from ..errors import InputError
 from .archives import free_bytes, is_archive, unpack
 from .features import PUBLISHED_STREAMS
-from .home import home
 
 LISTS_URL = "https://raw.githubusercontent.com/"
 FEATURES_URL = "https://drive.google.com/uc?id="

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from .._files import save_array, write_text
 from ..config import MODALITIES
 from ..errors import InputError, InputWarning
 from . import features, lists
 from .annotations import LIST_NAMES, LLP_CATEGORIES, Annotations, find_layout, read_annotations, splits
 from .features import FeatureIndex
-from .home import save_array, write_text
 from .videoset import Notice, VideoSet
 
 

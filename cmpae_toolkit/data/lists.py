@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from .._files import write_text
 from ..errors import InputError
-from .home import write_text
 from .videoset import Notice
 
 WEAK_COLUMNS = ("filename", "event_labels")

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from . import ave_lists, avep, simulate, sources
+from . import ave_lists, avep, sources
 from .annotations import Annotations, read_annotations, splits
+from .simulation import simulate
 
 SIMULATED = {"llp": "small", "ave": "ave", "avep": "avep"}  # the size of each shape that a laptop trains on
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from .._files import home, save_array, write_text
 from ..errors import InputError
 from .folder import Source
-from .home import home, save_array, write_text
 from .sources import open_data
 from .store import CHUNK, FORMAT, NOT_YET, damaged, open_array, read_checksums, read_description
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .._files import home
 from ..errors import InputError
 from .annotations import find_layout
 from .ave import open_ave
 from .ave_lists import is_ave
 from .avep import open_avep
 from .folder import Source, open_source
-from .home import home
 
 published = ("llp", "ave", "avep")
 

@@ -33,6 +33,8 @@ class VideoSet:
     Shapes: `features[stream]` (video, snippet x positions per snippet, width), float16 or float32, possibly memory-mapped;
     `weak_labels` (video, category) of 0 and 1, float32, or None; `reference` (video, modality, snippet, category), bool, or None.
     `ids` name the feature files, `filenames` the rows of the published lists. `modalities` says which modality a stream is of.
+    `snippet_seconds` is how long a snippet lasts. `lengths` (video,) counts each video's snippets where they differ; features,
+    reference and rolls are padded with zeros to the longest. `present` (video, modality) says which modalities a video has at all.
     """
 
     name: str
@@ -46,12 +48,16 @@ class VideoSet:
     filenames: tuple[str, ...] = ()
     simulated: bool = False
     notices: tuple[Notice, ...] = field(default=(), repr=False)
+    snippet_seconds: float = 1.0
+    lengths: np.ndarray | None = None
+    present: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.filenames:
             object.__setattr__(self, "filenames", self.ids)
         count = len(self.ids)
-        for what, array in {**self.features, "weak_labels": self.weak_labels, "reference": self.reference}.items():
+        labels = {"weak_labels": self.weak_labels, "reference": self.reference, "lengths": self.lengths, "present": self.present}
+        for what, array in {**self.features, **labels}.items():
             if array is not None and len(array) != count:
                 raise InputError(f"{self.name} {self.split}: {what} holds {len(array)} videos, the list {count}.")
         missing = [m for m in MODALITIES if m not in self.modalities.values()]
@@ -72,12 +78,22 @@ class VideoSet:
         return min(x.shape[1] for x in self.features.values())
 
     @property
+    def valid(self) -> np.ndarray | None:
+        """Which snippets exist (video, modality, snippet), bool; None where every video has all of them in both modalities."""
+        if self.lengths is None and self.present is None:
+            return None
+        lengths = np.full(len(self), self.snippets) if self.lengths is None else self.lengths
+        inside = np.arange(self.snippets) < np.asarray(lengths)[:, None]
+        present = np.ones((len(self), len(MODALITIES)), bool) if self.present is None else self.present
+        return inside[:, None] & np.asarray(present)[:, :, None]
+
+    @property
     def spec(self) -> DataSpec:
         """What a model must know of this data."""
         streams = {
             name: StreamSpec(x.shape[2], x.shape[1] // self.snippets, self.modalities[name]) for name, x in self.features.items()
         }
-        return DataSpec(self.categories, self.snippets, streams)
+        return DataSpec(self.categories, self.snippets, streams, self.snippet_seconds)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> VideoSet:
         """The chosen videos, by number in the given order or by a boolean mask."""
@@ -90,6 +106,8 @@ class VideoSet:
             features={name: x[index] for name, x in self.features.items()},
             weak_labels=None if self.weak_labels is None else self.weak_labels[index],
             reference=None if self.reference is None else self.reference[index],
+            lengths=None if self.lengths is None else self.lengths[index],
+            present=None if self.present is None else self.present[index],
         )
 
     def to_folder(self, folder: str | Path) -> Path:

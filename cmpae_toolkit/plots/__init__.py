@@ -5,12 +5,12 @@
 function makes a new figure, `.figure` of the Axes it returns, which a notebook shows. The paper writes "uncertainty" for vacuity.
 """
 
+from ..explorer.live import explorer_svg, style
 from .calibration import reliability_diagram, risk_coverage_curves
 from .datasets import category_frequencies, cooccurrence, durations, modality_shares, side_by_side
-from .figures import ExplorerState, figure_3
+from .figure_3 import ExplorerState, figure_3
 from .framework import framework
 from .lessons import category_bars, certainty_maps, intervals, keep, lines, number_table, opinion_figure
-from .live import explorer_svg, style
 from .opinions import beta_density, opinion_triangle, risk_curves, risk_surface
 from .results import ablation_bars, category_scatter, f_over_thresholds, result_table
 from .theme import png, use_theme

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..calibration import Reliability
+from ..evidence.calibration import Reliability
 from .theme import QUIET, axes_or_new, legend_beside, mean_style, use_theme
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import SymmetricalLogLocator
 
 from ..config import MODALITIES, TRACKS
 from ..errors import InputError
-from ..media import Media
+from ..extract.media import Media
 from .theme import (
     COLORS,
     INK,

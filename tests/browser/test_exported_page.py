@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from cmpae_toolkit import data, decode, metrics, plots, report
-from cmpae_toolkit.explorer import export_html
-from cmpae_toolkit.explorer_page import changes, interesting
-from cmpae_toolkit.train import predict
-from cmpae_toolkit.what_if import describe, explore, with_values
+from cmpae_toolkit import checkpoint, data, decode, metrics, plots
+from cmpae_toolkit.explorer.page import changes, interesting
+from cmpae_toolkit.explorer.state import describe, explore, with_values
+from cmpae_toolkit.explorer.widget import export_html
+from cmpae_toolkit.inference import predict
 
 THRESHOLDS = ((None, None), (0.0, 0.0), (0.2, 0.35), (0.5, 0.5), (0.73, 0.1), (1.0, 1.0))
 
@@ -18,7 +18,7 @@ THRESHOLDS = ((None, None), (0.0, 0.0), (0.2, 0.35), (0.5, 0.5), (0.73, 0.1), (1
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The page that notebook 09 writes, with the run, the videos and their numbers."""
-    run, videos = report.shipped_run(), data.load("small", "test")
+    run, videos = checkpoint.shipped_run(), data.load("small", "test")
     path = export_html(run, videos, tmp_path_factory.mktemp("page") / "explorer.html")
     assert path.stat().st_size < 1_000_000
     evidence = predict(run.model, videos)

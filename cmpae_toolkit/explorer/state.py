@@ -1,0 +1,274 @@
+"""Looking into a model video by video: what Figure 3 shows of one video, what if its features were others, and which video first.
+
+`explore` is pure: a run, a data set, the number of a video and what to change of it -> `plots.ExplorerState`, which
+`plots.figure_3` draws. The widgets of `explorer` only collect the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from .. import decode, metrics
+from .._files import write_atomically
+from ..checkpoint import Run
+from ..config import MODALITIES
+from ..data.videoset import VideoSet
+from ..decode import Thresholds
+from ..errors import InputError
+from ..extract.media import Media
+from ..inference import predict
+from ..method import Evidence
+from ..model import CMPAE
+from ..opinion import Judgement, Opinion
+from ..plots import ExplorerState
+from ..plots.theme import readable
+
+ORDERS = ("as listed", "most vacuous", "wrong and confident", "audio only", "visual only")
+LEVELS = ("snippet", "video")
+MOST_CHOSEN = 6  # categories that a video starts with
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Changes to one video's features, in this order: `swap_visual_with` puts another video's visual features and reference
+    (by its number) in place of its own, `scale` multiplies (audio, visual), `mute` names modalities whose features become 0."""
+
+    mute: tuple[str, ...] = ()
+    swap_visual_with: int | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def apply(self, video_set: VideoSet, index: int) -> VideoSet:
+        """The one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
+        unknown = set(self.mute) - set(MODALITIES)
+        if unknown:
+            raise InputError(f"cannot mute {sorted(unknown)}: use any of {MODALITIES}.")
+        one = video_set.subset([index])
+        other = one if self.swap_visual_with is None else video_set.subset([self.swap_visual_with])
+        features, reference = {}, one.reference
+        for name, modality in one.modalities.items():
+            x = (other if modality == "visual" else one).features[name]
+            factor = 0.0 if modality in self.mute else self.scale[MODALITIES.index(modality)]
+            features[name] = np.asarray(x, dtype=np.float32) * np.float32(factor)
+        if reference is not None and other.reference is not None:
+            reference = np.stack([reference[:, 0], other.reference[:, 1]], axis=1)
+        return replace(one, features=features, reference=reference)
+
+    def __str__(self) -> str:
+        parts = [f"{m} muted" for m in self.mute]
+        parts += [f"{m} × {s:g}" for m, s in zip(MODALITIES, self.scale, strict=True) if s != 1 and m not in self.mute]
+        if self.swap_visual_with is not None:
+            parts.append(f"visual track of video {self.swap_visual_with}")
+        return ", ".join(parts)
+
+
+AS_IT_IS = WhatIf()
+
+
+def explore(
+    run_or_model: Run | CMPAE, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
+    snippet: int = 0, log: bool = False, level: str = "snippet", video_threshold: float | None = None,
+    snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
+    media: Media | None = None,
+) -> ExplorerState:
+    """What the model says of video `index`, ready for `plots.figure_3`.
+
+    `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the
+    run's for every category. `level`: "snippet" or "video", whose evidence and opinions are drawn. `evidence`: the whole set's, from
+    `predict`, to save computing it; it is used only where nothing is changed. `cross_attention`: as in `predict`.
+    Raises InputError where there is no such video or level.
+    """
+    if level not in LEVELS:
+        raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
+    if not 0 <= index < len(video_set):
+        raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
+    model = run_or_model if isinstance(run_or_model, CMPAE) else run_or_model.model
+    video = what_if.apply(video_set, index)
+    if evidence is not None and what_if == AS_IT_IS and cross_attention is None:
+        judged = evidence[index : index + 1]
+    else:
+        judged = predict(model, video, cross_attention=cross_attention)
+    thresholds = with_values(thresholds_of(run_or_model), video_threshold, snippet_threshold)
+    estimate = decode.decode(judged, thresholds)
+    if chosen is None:
+        chosen = default_choice(video, estimate[0])
+    reference = None if video.reference is None else np.asarray(video.reference, bool)
+    return ExplorerState(
+        title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories), chosen=tuple(chosen),
+        reference=None if reference is None else reference[0], estimate=estimate[0],
+        scores=None if reference is None else metrics.f_scores(estimate, reference),
+        snippet=max(0, min(snippet, estimate.shape[2] - 1)), log=log, level=level, media=media,
+        video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet, **arrays(judged, thresholds),
+    )
+
+
+def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | None]:
+    """One video's evidence as the arrays of an `ExplorerState`; None for what its heads do not give."""
+    def plain(x: Tensor | None) -> np.ndarray | None:
+        return None if x is None else x[0].detach().cpu().numpy()
+
+    def all_of(judgement: Judgement) -> dict[str, np.ndarray | None]:
+        # Exp evidence may be beyond float32
+        opinion = judgement.apply(lambda x: x.double()) if isinstance(judgement, Opinion) else None
+        return {
+            "probability": plain(judgement.probability), "vacuity": plain(judgement.vacuity),
+            "presence": None if opinion is None else plain(opinion.presence),
+            "absence": None if opinion is None else plain(opinion.absence),
+        }
+
+    gate = judged.video
+    if thresholds.gate == "joint":
+        gate = judged.joint.apply(lambda x: x[:, None].expand(judged.video.shape))
+    return {**all_of(judged.snippet), "attention": plain(judged.attention), **{f"video_{n}": x for n, x in all_of(gate).items()}}
+
+
+def thresholds_of(run_or_model: Run | CMPAE) -> Thresholds:
+    """A run's thresholds; of a bare model, those of its config."""
+    if isinstance(run_or_model, CMPAE):
+        return Thresholds.of(run_or_model.config, run_or_model.spec.categories)
+    return run_or_model.thresholds
+
+
+def with_values(thresholds: Thresholds, video: float | None, snippet: float | None) -> Thresholds:
+    """The thresholds with one value for every category where one is given; a localisation's is the product of both modalities'."""
+    values = {"video": video, "snippet": snippet}
+    changed = {k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None}
+    if thresholds.both is not None and snippet is not None:
+        changed["both"] = snippet**2
+    return replace(thresholds, **changed)
+
+
+def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
+    """The weakly labelled and the estimated categories of a set of one video, in the data's order.
+
+    Of the estimated ones no more than make `MOST_CHOSEN` in all, those with the most snippets: an untrained model finds
+    every category everywhere.
+    """
+    size = estimate.sum((0, 1)).astype(float)
+    if video.weak_labels is not None:
+        size[video.weak_labels[0] > 0.5] = np.inf
+    room = max(MOST_CHOSEN, int(np.isinf(size).sum()))
+    first = set(np.argsort(-size, kind="stable")[:room].tolist())
+    return tuple(c for i, c in enumerate(video.categories) if i in first and size[i] > 0)
+
+
+def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: bool | None) -> str:
+    """The data (which says where it is simulated), the video, its weak labels and every change."""
+    changed = [str(what_if)] if what_if != AS_IT_IS else []
+    changed += ["without cross-attention"] if cross_attention is False else []
+    text = f"{video_set.title}: {name(video_set, index)}"
+    return text + (f"; what if: {', '.join(changed)}" if changed else "")
+
+
+def name(video_set: VideoSet, index: int) -> str:
+    """A video's id with its weak labels."""
+    if video_set.weak_labels is None:
+        return video_set.ids[index]
+    labels = [readable(c, 99) for c, y in zip(video_set.categories, video_set.weak_labels[index], strict=True) if y > 0.5]
+    return f"{video_set.ids[index]} ({', '.join(labels) or 'no label'})"
+
+
+def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str) -> np.ndarray:
+    """How far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
+
+    "most vacuous": mean video-level vacuity of the weakly labelled categories (of all, where there is none). "wrong and
+    confident": the surprise, the sum of |2p - 1| = |belief - disbelief| over wrongly decided snippets of both modalities.
+    "audio only", "visual only": the snippets in which an event of the reference is only audible, only visible.
+    """
+    if by == "as listed":
+        return np.zeros(len(video_set))
+    if by not in available_orders(evidence, video_set):
+        raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(available_orders(evidence, video_set))}.")
+    if by == "most vacuous":
+        return _labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
+    reference = np.asarray(video_set.reference, bool)
+    if by == "wrong and confident":
+        wrong = decode.decode(evidence, thresholds) != reference
+        return (wrong * np.abs(2 * evidence.snippet.probability.numpy() - 1)).sum((1, 2, 3))
+    m = MODALITIES.index(by.removesuffix(" only"))
+    return (reference[:, m] & ~reference[:, 1 - m]).sum((1, 2)).astype(float)
+
+
+class Order:
+    """`order(by, search)` of one set as often as it is asked for: names and ranks are made once."""
+
+    def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds) -> None:
+        self.names = [name(video_set, i) for i in range(len(video_set))]
+        self._searched = [text.lower().replace("_", " ") for text in self.names]
+        self._given, self._ranks = (evidence, video_set, thresholds), {}
+
+    def __call__(self, by: str = "as listed", search: str = "") -> list[int]:
+        if by not in self._ranks:
+            self._ranks[by] = np.argsort(-ranks(*self._given, by), kind="stable").tolist()
+        text = search.strip().lower().replace("_", " ")
+        return [i for i in self._ranks[by] if text in self._searched[i]]
+
+
+def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
+    """The numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
+    return Order(evidence, video_set, thresholds)(by, search)
+
+
+def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:
+    """The orders for which the heads give a vacuity or the data a reference."""
+    lacking = set() if evidence.video.vacuity is not None else {"most vacuous"}
+    lacking |= set() if video_set.reference is not None else set(ORDERS[2:])
+    return tuple(o for o in ORDERS if o not in lacking)
+
+
+def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+    mean = vacuity.mean(1)
+    weight = np.ones_like(mean) if weak_labels is None else (weak_labels > 0.5).astype(float)
+    weight[weight.sum(1) == 0] = 1
+    return (mean * weight).sum(1) / weight.sum(1)
+
+
+def describe(state: ExplorerState) -> str:
+    """The picture of a state in words, for readers who do not see it: the events of each track."""
+    def events(roll: np.ndarray) -> str:
+        parts = []
+        for m, modality in enumerate(MODALITIES):
+            for c, category in enumerate(state.categories):
+                edges = np.diff(np.concatenate([[0], roll[m, :, c].astype(int), [0]]))
+                spans = zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
+                parts += [f"{modality} {readable(category, 99)} {start} to {end} s" for start, end in spans]
+        return ", ".join(parts) or "no event"
+
+    reference = "" if state.reference is None else f" Reference: {events(state.reference)}."
+    return f"{state.title}.{reference} Estimate: {events(state.estimate)}."
+
+
+def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
+    """The training history and the evidence curves (Figure 3) of one video as PNG files."""
+    from .. import plots
+
+    history = plots.training_history(run.history, best_epoch=run.best_epoch)
+    history.suptitle(video_set.name)
+    curves = plots.figure_3(explore(run, video_set, example_video(video_set), log=True))
+    made = []
+    for name, figure in (("run_training_history", history), ("run_evidence_curves", curves)):
+        path = folder / f"{name}.png"
+        write_atomically(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=120))
+        made.append(path)
+    return made
+
+
+def example_video(video_set: VideoSet) -> int:
+    """The first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
+    inside the video; failing that without the last condition; else the first video."""
+    if video_set.reference is None:
+        return 0
+    reference = video_set.reference
+    lasts = reference.all(2)  # (video, modality, category): the event fills the whole track
+    audible, visible = reference.any(2).transpose(1, 0, 2)
+    in_both, audio_only = audible & visible, audible & ~visible
+    ends = ~lasts.any(1)
+    for mask in (ends, np.ones_like(ends)):
+        found = np.flatnonzero((in_both & mask).any(1) & (audio_only & mask).any(1))
+        if len(found):
+            return int(found[0])
+    return 0

@@ -1,0 +1,220 @@
+"""`Explorer(run, video_set).widget`: Figure 3 of any video with controls, in a notebook. A thin shell around `what_if.explore`."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
+
+from .. import data, plots
+from ..checkpoint import Run, check_same_data, load_run
+from ..config import MODALITIES
+from ..data.videoset import VideoSet
+from ..errors import InputError
+from ..extract.media import Media, find_media
+from ..inference import predict
+from ..plots import ExplorerState
+from ..plots.theme import readable
+from .choices import SPLITS, checkpoints, data_sets
+from .page import export_html
+from .state import LEVELS, ORDERS, Order, WhatIf, available_orders, describe, explore, order, thresholds_of
+
+__all__ = ["ORDERS", "Explorer", "WhatIf", "draw", "explore", "export_html", "order"]
+
+MOST_LISTED = 2000  # videos in the dropdown: a browser is slow with more
+GIVEN, OWN = "as given", -1
+WIDE = ipywidgets.Layout(width="98%")
+NARROW = {"description_width": "9em"}
+
+
+def draw(state: ExplorerState) -> Any:
+    """The still Figure of a state: `plots.figure_3`. What the widget shows is the same as SVG, `plots.explorer_svg`."""
+    return plots.figure_3(state)
+
+
+class Explorer:
+    """One video at a time: its events, evidence, probability and opinions, and what if its features were others.
+
+    The whole set is predicted once, here and where another data set, split or checkpoint is chosen. `.widget` is what a notebook
+    shows, `.controls` holds the widgets by name, `.state` what is drawn now, `.picture.value` the drawing. `source`: the name or folder
+    from which `data.load` reads the set's other splits; `media`: a folder of the videos' media (see `find_media`).
+    Raises InputError when the set is empty or does not fit the run.
+    """
+
+    def __init__(self, run: Run, video_set: VideoSet, *, source: str | None = None, media: str | Path | None = None) -> None:
+        self.given, self.source = (run, video_set), source or video_set.name.removeprefix("simulated ")
+        self.media_folder = media
+        self.state: ExplorerState | None = None
+        self._changing = False
+        self._take(run, video_set)
+        self.controls = self._make_controls()
+        self.picture, self.found, self.caption = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.picture.add_class("cmpae")
+        self.widget = self._arrange()
+        self._observe()
+        self._fit_controls()
+        self._list_videos()
+
+    def _take(self, run: Run, video_set: VideoSet) -> None:
+        """Another run or set: predict all of it, once."""
+        if not len(video_set):
+            raise InputError(f"{video_set.title} holds no video to explore.")
+        check_same_data(run.spec, video_set.spec, video_set.title)
+        self.evidence = predict(run.model, video_set)
+        self.run, self.video_set = run, video_set
+        self._orders = Order(self.evidence, video_set, thresholds_of(run))
+        self._media: tuple[int, Media] | None = None
+
+    def _make_controls(self) -> dict[str, Any]:
+        """The controls by name; `_fit_controls` gives them what depends on data and run."""
+        plain = {"style": NARROW, "layout": WIDE}
+        unit = {"min": 0.0, "max": 1.0, "step": 0.01, **plain}
+        scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **plain}
+        return {
+            "data": Combobox(value=GIVEN, options=[GIVEN, *data_sets()], description="data set", continuous_update=False, **plain),
+            "split": Dropdown(options=list(dict.fromkeys([self.video_set.split, *SPLITS])), description="split", **plain),
+            "checkpoint": Dropdown(options=[(GIVEN, GIVEN), *checkpoints().items()], description="checkpoint", **plain),
+            "search": Text(placeholder="category or id", description="search", continuous_update=False, **plain),
+            "order": Dropdown(description="order by", **plain),
+            "video": Dropdown(description="video", **plain),
+            "categories": SelectMultiple(rows=6, description="categories", **plain),
+            "level": Dropdown(options=[("each snippet", LEVELS[0]), ("the whole video", LEVELS[1])], description="level", **plain),
+            "snippet": IntSlider(max=self.video_set.snippets - 1, description="snippet", **plain),
+            "log": Checkbox(description="evidence on a log axis", indent=False),
+            "own": Checkbox(value=True, description="the run's thresholds", indent=False),
+            "video_threshold": FloatSlider(description="video threshold", **unit),
+            "snippet_threshold": FloatSlider(description="snippet threshold", **unit),
+            **{f"mute_{m}": Checkbox(description=f"mute {m}", indent=False) for m in MODALITIES},
+            **{f"scale_{m}": FloatSlider(description=f"scale {m}", **scale) for m in MODALITIES},
+            "swap": Dropdown(description="visual track of", **plain),
+            "alone": Checkbox(description="without cross-attention", indent=False),
+        }
+
+    def _fit_controls(self) -> None:
+        """Options and ranges for this data and run; what the reader has set stays where it can."""
+        videos, thresholds, c = self.video_set, thresholds_of(self.run), self.controls
+        with self._quietly():
+            before, orders = c["order"].value, available_orders(self.evidence, videos)
+            c["order"].options = orders
+            c["order"].value = before if before in orders else orders[0]
+            c["categories"].options = [(readable(n, 99), n) for n in videos.categories]
+            c["snippet"].max = videos.snippets - 1
+            if c["own"].value:
+                c["video_threshold"].value, c["snippet_threshold"].value = (float(x.mean()) for x in (thresholds.video, thresholds.snippet))
+            names = self._orders.names[:MOST_LISTED]
+            c["swap"].options = [("its own", OWN), *((text, i) for i, text in enumerate(names))]
+            c["swap"].value = OWN
+
+    def _arrange(self) -> VBox:
+        """Three columns of controls above the picture and its description."""
+        c = self.controls
+
+        def column(heading: str, *names: str, rest: tuple[Any, ...] = ()) -> VBox:
+            return VBox([ipywidgets.HTML(f"<b>{heading}</b>"), *(c[n] for n in names), *rest], layout=ipywidgets.Layout(width="33%"))
+
+        what_if = [n for n in c if n.startswith(("mute", "scale", "swap", "alone"))]
+        columns = (
+            column("Which video", "data", "split", "checkpoint", "search", "order", "video", rest=(self.found,)),
+            column("What to show", "categories", "level", "snippet", "log"),
+            column("What if", "own", "video_threshold", "snippet_threshold", *what_if),
+        )
+        return VBox([ipywidgets.HTML(plots.style()), HBox(columns), self.picture, self.caption])
+
+    def _observe(self) -> None:
+        handlers = {
+            "data": self._load, "split": self._load, "checkpoint": self._load,
+            "search": self._list_videos, "order": self._list_videos, "video": self._show_video,
+            "video_threshold": self._own_thresholds_off, "snippet_threshold": self._own_thresholds_off,
+        }
+        for control, widget in self.controls.items():
+            handler = handlers.get(control, self.update)
+            widget.observe(lambda change, handler=handler: None if self._changing else handler(), names="value")
+
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Set controls without drawing for each of them."""
+        before, self._changing = self._changing, True
+        try:
+            yield
+        finally:
+            self._changing = before
+
+    def value(self, control: str) -> Any:
+        return self.controls[control].value
+
+    def _load(self) -> None:
+        """Another data set, split or checkpoint. What cannot be read or does not fit is said; the last picture stays until it does."""
+        run, videos = self.given
+        chosen = self.value("data").strip()
+        try:
+            if chosen not in ("", GIVEN) or self.value("split") != videos.split:
+                videos = data.load(self.source if chosen in ("", GIVEN) else chosen, self.value("split"))
+            self._take(run if self.value("checkpoint") == GIVEN else load_run(self.value("checkpoint")), videos)
+        except InputError as error:
+            self.found.value = f"<b>{html.escape(str(error))}</b>"
+            return
+        self._fit_controls()
+        self._list_videos()
+
+    def _list_videos(self) -> None:
+        """The videos that the search finds, in the chosen order; the first of them is shown."""
+        found = self._orders(self.value("order"), self.value("search"))
+        self.found.value = f"{len(found)} of {len(self.video_set)} videos" + (
+            f"; the first {MOST_LISTED} are listed" if len(found) > MOST_LISTED else ""
+        )
+        with self._quietly():
+            self.controls["video"].options = [(self._orders.names[i], i) for i in found[:MOST_LISTED]]
+            self.controls["video"].value = found[0] if found else None
+        self._show_video()
+
+    def _show_video(self) -> None:
+        """A new video starts with its own categories; thresholds, snippet and changes stay."""
+        if self.value("video") is None:
+            return
+        state = self.compute(chosen=None)
+        with self._quietly():
+            self.controls["categories"].value = state.chosen
+        self._show(state)
+
+    def _own_thresholds_off(self) -> None:
+        with self._quietly():
+            self.controls["own"].value = False
+        self.update()
+
+    def what_if(self) -> WhatIf:
+        """The changes that the controls ask for."""
+        mute = tuple(m for m in MODALITIES if self.value(f"mute_{m}"))
+        other = None if self.value("swap") == OWN else self.value("swap")
+        return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
+
+    def media(self, index: int) -> Media:
+        """The video's frames and waveform, read once for each video shown."""
+        if self._media is None or self._media[0] != index:
+            names = (self.video_set.ids[index], self.video_set.filenames[index])
+            self._media = index, find_media(self.media_folder, names, self.video_set.snippets)
+        return self._media[1]
+
+    def compute(self, **options: Any) -> ExplorerState:
+        """The state that the controls ask for; the model runs only where something of the video is changed."""
+        index = self.value("video")
+        asked = {n: self.value(n) for n in ("snippet", "log", "level")} | {"chosen": self.value("categories")}
+        if not self.value("own"):
+            asked |= {n: self.value(n) for n in ("video_threshold", "snippet_threshold")}
+        asked |= {"evidence": self.evidence, "media": self.media(index), "cross_attention": False if self.value("alone") else None}
+        return explore(self.run, self.video_set, index, self.what_if(), **asked | options)
+
+    def update(self) -> None:
+        """Draw what the controls ask for."""
+        if self.value("video") is not None:
+            self._show(self.compute())
+
+    def _show(self, state: ExplorerState) -> None:
+        self.state = state
+        text = describe(state)
+        self.picture.value = plots.explorer_svg(state, text)
+        self.caption.value = f"<p style='color:inherit'>{html.escape(text)}</p>"
