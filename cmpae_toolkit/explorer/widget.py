@@ -12,8 +12,8 @@ import ipywidgets
 from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
 
 from .. import data, plots
-from ..checkpoint import Run, check_same_data, load_run
-from ..config import MODALITIES
+from ..checkpoint import Run, load_run
+from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..extract.media import Media, find_media
