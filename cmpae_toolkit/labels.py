@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .config import JoMoLDConfig
+from .config import HANConfig, JoMoLDConfig
 from .errors import InputError
 
 
@@ -18,7 +18,7 @@ def smooth(label: Float[Tensor, "*any"], strength: float) -> Float[Tensor, "*any
     return strength * label + (1 - strength) / 2
 
 
-def training_labels(weak_label: Float[Tensor, "video category"], config: JoMoLDConfig) -> Float[Tensor, "video modality category"]:
+def training_labels(weak_label: Float[Tensor, "video category"], config: HANConfig) -> Float[Tensor, "video modality category"]:
     """The weak label for each modality, smoothed with that modality's strength."""
     return torch.stack([smooth(weak_label, s) for s in (config.audio_smoothing, config.visual_smoothing)], dim=1)
 

@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import MODALITIES, Config, DataSpec
+from .config import MODALITIES, Config, DataSpec, JoMoLDConfig
 from .data.videoset import VideoSet
 from .layers import HybridAttention, TemporalAttention, embeddings, masked, mean_over_modalities, mean_over_snippets, softmax_over
 from .losses import training_losses
 from .method import Batch, Evidence, Features, Fit, Method, Moment, Supervision
-from .methods.jomold import check_ratios, denoised, noise_supervision
+from .methods.jomold import check_ratios, denoised, estimator_config, noise_supervision
 from .opinion import Judgement, Opinion, PointEstimate, accumulate, log_evidence
 
 SLOPE = 0.2  # of every LeakyReLU
@@ -96,6 +96,10 @@ class CMPAE(Method):
         return self.judge(self.embed(features), cross_attention, valid=valid)
 
     # ---- training -------------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def stage(cls, config: Config) -> JoMoLDConfig | None:
+        return estimator_config(config) if config.denoise else None
 
     @classmethod
     def prepare(cls, config: Config, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:

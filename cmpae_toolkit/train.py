@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from . import data, decode, losses, metrics
 from ._files import flat
 from .batches import Loader, autocast, choose_device
-from .checkpoint import CONFIG, STATE, Run, TrainingState, check_finite, load_run, shipped_run
+from .checkpoint import CONFIG, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
 from .config import MethodConfig, check_same_data, config_for
 from .data.videoset import VideoSet
 from .decode import Thresholds
@@ -175,7 +175,7 @@ class Training:
 
     def restore(self, state: TrainingState) -> None:
         """Goes back to where the state was taken."""
-        self.model.load_state_dict(state.model)
+        load_parameters(self.model, state.model, "the training state")
         numbers = {n: i for i, (n, _) in enumerate(self.model.named_parameters())}
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in state.optimizer.items():
