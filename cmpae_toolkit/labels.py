@@ -41,7 +41,8 @@ def noise_ratios(
     thresholds = torch.tensor([config.audio_noise_threshold, config.visual_noise_threshold]).view(2, 1)
     positive = (weak_label > 0.5).unsqueeze(1)
     wrong = positive & (probability.double() * labels / means < thresholds)
-    return wrong.sum(0) / positive.sum(0).clamp_min(1)
+    # as numbers that a file keeps: an estimate that was just made and one read from the cache train the same weights
+    return (wrong.sum(0) / positive.sum(0).clamp_min(1)).double()
 
 
 def _ratios_of_present(probability: Tensor, weak_label: Tensor, config: JoMoLDConfig, present: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def test_choice_is_the_plain_search(modality):
 
 def test_ties_take_the_larger():
     evidence, reference = random_evidence()
-    evidence.video = PointEstimate(torch.full((30, 2, 3), 0.9))  # every candidate opens everything
+    evidence = replace(evidence, video=PointEstimate(torch.full((30, 2, 3), 0.9)))  # every candidate opens everything
     chosen = decode.choose_video_thresholds(evidence, reference, Thresholds.of(Config(), CATEGORIES), "visual", (0.3, 0.7, 0.5))
     assert (chosen.video[1] == 0.7).all() and (chosen.video[0] == 0.5).all()
 
@@ -128,5 +128,5 @@ def test_event_table():
     ]
     assert rows[0]["probability"] == pytest.approx(7 / 8) and rows[0]["vacuity"] == pytest.approx(2 / 8)
     assert rows[2]["probability"] == pytest.approx((7 / 8 + 3 / 4) / 2)
-    evidence.snippet = PointEstimate(evidence.snippet.probability)
+    evidence = replace(evidence, snippet=PointEstimate(evidence.snippet.probability))
     assert decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))[0]["vacuity"] is None
