@@ -22,6 +22,7 @@ CATEGORIES = ("Dog", "Cat", "Car")
 STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(10, 2, "visual"), "clip": StreamSpec(5, 1, "visual")}
 # every method in its own defaults, and CMPAE in the presets that take other paths through it
 CONFIGS = {name: get(name).Config() for name in METHODS} | {n: presets[n] for n in ("released", "jomold")}
+CONFIGS |= {"opinions pooled": presets["paper"].changed(pooling="opinions")}
 CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)}
 QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1)
 NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0)
