@@ -20,62 +20,72 @@ from .errors import InputError
 from .method import Method
 from .methods import get
 
-# their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
-RENAMED = [
-    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),
+# their names -> ours, one table a method; what fits no row is refused, and UNUSED is left out
+EMBEDDING = [
+    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),  # the released CMPAE code has an index on layers inside a Sequential
     (r"fc_v(\.0)?", "embedding.visual.layers.frames"),
     (r"fc_st(\.0)?", "embedding.visual.layers.clip"),
     (r"fc_fusion(\.0)?", "embedding.visual.fusion"),
+]
+HYBRID = [
     (r"hat_encoder\.layers\.0\.self_attn", "hybrid_attention.self_attention"),
     (r"hat_encoder\.layers\.0\.cm_attn", "hybrid_attention.cross_attention"),
     (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
-    (r"fc_frame_att", "temporal_attention.layer"),
-    (r"fc_av_att", "modality_attention"),
 ]
-HEADS = {
-    "released": [
-        (r"fc_prob", "collector.presence"),
-        (r"fc_prob_beta", "collector.absence"),
-        (r"v2a\.0", "collector.selectors.audio"),
-        (r"a2v\.0", "collector.selectors.visual"),
-        (r"classifier1\.0", "joint_branch.layer"),
-        (r"classifier2", "joint_branch.head"),
-    ],
-    "jomold": [(r"fc_prob", "classifier")],
-    "han": [(r"fc_prob", "classifier")],
-}
+POOLING = [(r"fc_frame_att", "temporal_attention.layer"), (r"fc_av_att", "modality_attention")]
+HAN = [*EMBEDDING, *HYBRID, *POOLING, (r"fc_prob", "classifier")]
+CMPAE = [
+    *EMBEDDING, *HYBRID, *POOLING,
+    (r"fc_prob", "collector.presence"),
+    (r"fc_prob_beta", "collector.absence"),
+    (r"v2a\.0", "collector.selectors.audio"),
+    (r"a2v\.0", "collector.selectors.visual"),
+    (r"classifier1\.0", "joint_branch.layer"),
+    (r"classifier2", "joint_branch.head"),
+]
+NAMES: dict[str, list[tuple[str, str]]] = {"released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN}
+HEADS = {"released": "collector.presence"}  # our name of the layer that has an output for each category, where it is not "classifier"
+# the method and the fields in which its released code is not its default config, for the names that are no presets of ours
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {"ma": ("ma", {"joint_label": "audio"})}
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
 )
-UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
+UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\.")
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
-    """The authors' parameters (arrays or tensors by their names) as a model of `preset`: "released", "jomold" or "han".
+    """The authors' parameters (arrays or tensors by their names) as a model of `preset`: a key of `NAMES`.
 
     Sizes are read off the shapes; categories are LLP's where there are 25, numbered otherwise. Blocks that the released
     code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
     """
-    if preset not in HEADS:
-        raise InputError(f"released code exists for the presets 'released', 'jomold' and 'han', not {preset!r}.")
+    if preset not in NAMES:
+        raise InputError(f"released code exists for the presets {', '.join(map(repr, NAMES))}, not {preset!r}.")
     renamed = _renamed(state, preset)
     try:
-        count, width = renamed[f"{HEADS[preset][0][1]}.weight"].shape
-        streams = {
-            "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
-            "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
-            "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
-        }
+        spec, width = _sizes(renamed, preset)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"this is no state of the released {preset} code: {error} is missing or misshapen.") from None
-    categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
-    config = presets[preset].changed(width=width)
-    model = get(config.method)(config, DataSpec(categories, 10, streams))
+    method, changes = READINGS.get(preset, (None, {}))
+    config = (get(method).Config(**changes) if method else presets[preset]).changed(width=width)
+    model = get(config.method)(config, spec)
     _check(renamed, model.state_dict(), preset)
     check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)
     return model.eval()
+
+
+def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
+    """What the parameters' shapes say of the data, and the width."""
+    count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
+    streams = {
+        "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
+        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
+        "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
+    }
+    categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
+    return DataSpec(categories, 10, streams), width
 
 
 def load_checkpoint(path: str | Path, preset: str = "released") -> Run:
@@ -123,13 +133,12 @@ def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Te
     for name, value in state.items():
         if UNUSED.match(name):
             continue
-        module, _, parameter = name.rpartition(".")
-        for theirs, ours in RENAMED + HEADS[preset]:
+        for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
-            match = re.fullmatch(rf"{theirs}(?P<rest>\.out_proj)?", module)
+            match = re.fullmatch(rf"{theirs}(?P<rest>(\.out_proj)?(\.[a-z_]+)?)", name)
             if match:
                 value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                renamed[f"{match.expand(ours)}{match['rest'] or ''}.{parameter}"] = value
+                renamed[match.expand(ours) + match["rest"]] = value
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")

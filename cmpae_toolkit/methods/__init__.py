@@ -14,6 +14,7 @@ METHODS: dict[str, str] = {
     "cmpae": "cmpae_toolkit.model:CMPAE",
     "han": "cmpae_toolkit.methods.han:HAN",
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
+    "ma": "cmpae_toolkit.methods.ma:MA",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

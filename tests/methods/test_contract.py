@@ -46,12 +46,19 @@ def build(name, snippets=7, seed=0, **changes):
     return get(config.method)(config, DataSpec(CATEGORIES, snippets, STREAMS))
 
 
-def supervision(config):
-    return Supervision(constants={"noise_ratios": torch.full((2, 3), 0.5)}) if isinstance(config, JoMoLDConfig) else Supervision()
+def supervision(config, video_set):
+    """What the methods' own procedures would make: noise ratios, or labels of each modality from the reference."""
+    if isinstance(config, JoMoLDConfig):
+        return Supervision(constants={"noise_ratios": torch.full((2, 3), 0.5)})
+    made, reference = {}, torch.from_numpy(video_set.reference).float()
+    if hasattr(config, "label_source"):
+        made["modality_label"] = reference.amax(2)
+    return Supervision(made)
 
 
 def batch_of(video_set, model, index=None):
-    return take(video_set, np.arange(len(video_set)) if index is None else index, CPU, supervision(model.config))
+    index = np.arange(len(video_set)) if index is None else index
+    return take(video_set, index, CPU, supervision(model.config, video_set))
 
 
 def judgements(evidence):
@@ -87,7 +94,7 @@ def test_gradients_reach_every_parameter_and_losses_are_finite(name):
 def test_checkpoint_round_trip(name, tmp_path):
     train_set, val_set = videos(), videos(seed=1, split="val")
     config = CONFIGS[name].adopting(**QUICK)
-    run = fit(config, train_set, val_set, supervision=supervision(config), progress=False)
+    run = fit(config, train_set, val_set, supervision=supervision(config, train_set), progress=False)
     again = load_run(run.save(tmp_path))
     assert type(again.model) is type(run.model) is get(config.method)
     assert again.config == run.config and again.thresholds.to_dict() == run.thresholds.to_dict()
@@ -186,7 +193,7 @@ def test_videos_of_several_lengths_are_those_alone(name):
 def test_resume_is_exact(name, tmp_path):
     train_set, val_set = videos(), videos(seed=1, split="val")
     config = CONFIGS[name].adopting(**QUICK).changed(epochs=3)
-    given = dict(supervision=supervision(config), progress=False)
+    given = dict(supervision=supervision(config, train_set), progress=False)
     whole = fit(config, train_set, val_set, **given)
     training = Training(config, train_set, val_set, given["supervision"], "cpu")
     training.run_epoch(1)

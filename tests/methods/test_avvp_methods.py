@@ -1,0 +1,141 @@
+"""LLP's other methods against recordings of their authors' code (shared/parity), and what each does to the labels."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from recipe import inputs, without_dropout
+
+from cmpae_toolkit import losses, released
+from cmpae_toolkit.method import Batch, Moment
+from cmpae_toolkit.methods import ma
+
+SEED = 3
+SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
+
+
+@pytest.fixture(scope="module")
+def recordings(shared):
+    folder = shared / "parity"
+    values, shapes = {}, {}
+    for part in ("avvp", "avvp_more"):
+        values |= dict(np.load(folder / f"{part}_visible.npz"))
+        shapes |= json.loads((folder / f"{part}_state_shapes.json").read_text())
+    return values, shapes
+
+
+def parameters(shapes, name):
+    """Section 0.2's recipe: every parameter from its own name."""
+    scale = SCALE.get(name, 1.0 if name.startswith("dhhn") else 1.5)
+    state = {}
+    for key, shape in sorted(shapes[name].items()):
+        x = np.random.default_rng([SEED, zlib.crc32(key.encode())]).standard_normal(shape)
+        if len(shape) >= 2:
+            x = x * scale / np.sqrt(np.prod(shape[1:]))
+        elif key.endswith("running_var"):
+            x = np.exp(0.1 * x)
+        elif key.endswith("weight"):
+            x = 1 + 0.1 * x
+        else:
+            x = 0.1 * x
+        state[key] = x.astype(np.float32)
+    return state
+
+
+def batch_of(model, targets=(), **more):
+    """The recipe's batch of 8 videos; `targets` names those of "snippet_label" and "modality_label" that are to be there."""
+    t = SEED * 100 + 1
+    weak = np.random.default_rng([t, 8]).random((8, 25)) < 0.12
+    weak[np.arange(8), np.arange(8)] = True
+    made = {}
+    if "snippet_label" in targets:
+        rng = np.random.default_rng([t, 9])
+        made["snippet_label"] = np.stack([(rng.random((8, 10, 25)) < 0.5) & weak[:, None] for _ in range(2)], axis=1)
+    if "modality_label" in targets:
+        rng = np.random.default_rng([t, 13])
+        made["modality_label"] = np.stack([weak * (rng.random((8, 25)) < 0.7) for _ in range(2)], axis=1)
+    tensors = {n: torch.tensor(x, dtype=torch.float32) for n, x in made.items()}
+    return Batch(model.as_tensors(inputs(t, 8) | more), torch.tensor(weak, dtype=torch.float32), targets=tensors)
+
+
+def assert_outputs(evidence, values, prefix):
+    ours = {"joint": evidence.joint.probability, "audio": evidence.video.probability[:, 0], "visual": evidence.video.probability[:, 1]}
+    for name, value in (ours | {"snippet": evidence.snippet.probability.transpose(1, 2)}).items():
+        np.testing.assert_allclose(value, values[f"{prefix}{name}_probability"], atol=1e-5, err_msg=f"{prefix}{name}")
+
+
+def assert_losses(model, named, values, prefix, order):
+    """The named losses in the recording's order, within 1e-5, and the norm of their weighted sum's gradient within 1e-4."""
+    np.testing.assert_allclose([named[n].item() for n in order], values[f"{prefix}losses"], rtol=1e-5, err_msg=prefix)
+    model.zero_grad()
+    losses.total(named, model.config).backward()
+    assert gradient_norm(model) == pytest.approx(float(values[f"{prefix}grad_norm"]), rel=1e-4)
+
+
+def gradient_norm(module):
+    return torch.stack([p.grad.norm() for p in module.parameters() if p.grad is not None]).norm().item()
+
+
+def loaded(recordings, name):
+    return released.load_state_dict(parameters(recordings[1], name), name)
+
+
+# ---- MA ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_ma_is_the_authors_code(recordings):
+    values, model = recordings[0], loaded(recordings, "ma")
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3))
+    assert_outputs(evidence, values, "ma/")
+    similarity = losses.snippet_similarity(evidence.features).flatten(0, 1)
+    np.testing.assert_allclose(similarity, values["ma/similarity"], atol=1e-5)
+    named = without_dropout(model).losses(batch_of(model), Moment(1, 0, 1))
+    assert_losses(model, named, values, "ma/", ("audio", "visual", "joint", "contrastive"))
+
+
+def rule_inputs():
+    rng = np.random.default_rng([SEED, 21])
+    weak = rng.random((200, 25)) < 0.12
+    weak[np.arange(200), np.arange(200) % 25] = True
+    weak[199], weak[199, 24] = False, True
+    own, with_picture, with_sound = (np.stack([np.float32(rng.random((200, 25))) ** 2 for _ in "av"], axis=1) for _ in range(3))
+    own[:, :, 4] = weak[:, None, 4]
+    return [torch.tensor(x, dtype=torch.float32) for x in (weak, own, with_picture, with_sound)]
+
+
+def test_ma_removes_the_authors_labels(recordings):
+    values = recordings[0]
+    weak, own, with_picture, with_sound = rule_inputs()
+    rates = ma.error_rates(own, weak)
+    gone = ma.removed(weak, rates, with_picture, with_sound)
+    for m, modality in enumerate(("audio", "visual")):
+        np.testing.assert_allclose(rates[m], values[f"ma/rule/error_rate_{modality}"], atol=1e-7)
+        assert np.array_equal(gone[:, m], values[f"ma/rule/removed_{modality}"])
+    assert not gone[:, :, 4].any()  # no error, nothing removed
+    model = loaded(recordings, "ma")
+    batch = Batch({"audio": weak}, weak, targets={ma.LABEL: weak.unsqueeze(1) * ~gone})
+    made = ma.refined(ma.labels.training_labels(weak, model.config), batch)
+    np.testing.assert_allclose(made[:, 0], values["ma/rule/audio_label"], atol=1e-7)
+    np.testing.assert_allclose(made[:, 1], values["ma/rule/visual_label"], atol=1e-7)
+    for reading, expected in (("audio", values["ma/rule/joint_label"]), ("weak", weak)):
+        np.testing.assert_array_equal(ma.joint_target(batch, reading), expected)
+
+
+def test_ma_exchanges_with_videos_that_share_no_category(tiny):
+    train_set = tiny[0]
+    partner = ma.partners(train_set, 0)
+    weak = train_set.weak_labels > 0.5
+    found = partner >= 0
+    assert found.sum() > 50 and not (weak[found] & weak[partner[found]]).any()
+    assert not (ma.partners(train_set, 1) == partner).all()
+    other = train_set.subset(np.where(found, partner, 0))
+    swapped = ma.mixed(train_set, other, "visual")
+    assert swapped.features["audio"] is train_set.features["audio"] and swapped.features["clip"] is other.features["clip"]
+    whole = train_set.subset(np.arange(3))
+    everything = ma.replace(whole, weak_labels=np.ones_like(whole.weak_labels))
+    assert (ma.partners(everything, 0) == -1).all()
+    nothing = torch.zeros(3, 2, len(whole.categories))  # finds nothing at all; yet who has no partner keeps the labels
+    assert torch.equal(ma.exchanged_labels(lambda _: nothing, everything, 0), torch.ones_like(nothing))
