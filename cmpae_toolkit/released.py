@@ -43,15 +43,52 @@ CMPAE = [
     (r"classifier1\.0", "joint_branch.layer"),
     (r"classifier2", "joint_branch.head"),
 ]
-NAMES: dict[str, list[tuple[str, str]]] = {"released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN}
+
+
+def _query_layer(theirs: str, ours: str) -> list[tuple[str, str]]:
+    """A transformer layer of MM-Pyramid and LEAP."""
+    linears = [(rf"{theirs}\.self_attn\.linears\.{i}", f"{ours}.attention.{n}") for i, n in enumerate(("query", "key", "value", "output"))]
+    norms = [(rf"{theirs}\.sublayer\.{i}\.norm", f"{ours}.norm{i + 1}") for i in range(2)]
+    return [*linears, *norms, *((rf"{theirs}\.feed_forward\.w_{i}", f"{ours}.linear{i}") for i in (1, 2))]
+
+
+def _pyramid(m: str) -> list[tuple[str, str]]:
+    """MM-Pyramid's blocks of one modality."""
+    side, unit = rf"hybrid_attention.units.\1.sides.{m}", r"MMP\.capture\.msa\.(\d)\."
+    network = rf"MMP\.capture\.{m[0]}network\.(\d)\."
+    return [
+        *_query_layer(rf"{unit}{m[0]}sablock\.layer", f"{side}.layer"),
+        (rf"{unit}l{m[0]}1", f"{side}.own_gate"),
+        (rf"{unit}l{m[0]}2", f"{side}.other_gate"),
+        (rf"{network}(?:net\.0|conv1)", f"{side}.conv1"),  # a checkpoint holds the same tensors under both names
+        (rf"{network}(?:net\.2|conv2)", f"{side}.conv2"),
+        *_query_layer(rf"MMP\.fusion\.{m[0]}adaptiveinteraction", f"hybrid_attention.fusion.{m}.layer"),
+        (rf"MMP\.fusion\.{m[0]}selectfusion", f"hybrid_attention.fusion.{m}.select"),
+    ]
+
+
+PYRAMID = [
+    *EMBEDDING, *_pyramid("audio"), *_pyramid("visual"),
+    *_query_layer(r"MMP\.capture\.msa\.(\d)\.cmablock\.layer", r"hybrid_attention.units.\1.cross"),
+]
+NAMES: dict[str, list[tuple[str, str]]] = {
+    "released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN,
+    "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
+}
 HEADS = {"released": "collector.presence"}  # our name of the layer that has an output for each category, where it is not "classifier"
 # the method and the fields in which its released code is not its default config, for the names that are no presets of ours
-READINGS: dict[str, tuple[str, dict[str, Any]]] = {"ma": ("ma", {"joint_label": "audio"})}
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ma": ("ma", {"joint_label": "audio"}),
+    "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
+}
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
 )
-UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\.")
+UNUSED = re.compile(
+    r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\."
+    r"|(MMP\.capture|MMP\.fusion|AVL)\.(multiheadattn|feedforward)\.|.*\.self_attn\.layer_norm\."
+)
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:

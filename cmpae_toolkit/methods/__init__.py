@@ -15,6 +15,7 @@ METHODS: dict[str, str] = {
     "han": "cmpae_toolkit.methods.han:HAN",
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
     "ma": "cmpae_toolkit.methods.ma:MA",
+    "mm_pyramid": "cmpae_toolkit.methods.mm_pyramid:MMPyramid",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

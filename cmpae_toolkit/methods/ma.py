@@ -112,6 +112,13 @@ def check_labels(supervision: Supervision) -> None:
         raise InputError("the labels of each modality must be 0 or 1.")
 
 
+def base_stage(config: HANConfig) -> MAConfig | None:
+    """MA's first stage for another method that learns from its labels: in that method's width, else as MA was published."""
+    if config.label_source == "weak":
+        return None
+    return MAConfig(label_source="weak", width=config.width, seed=config.seed, epochs=config.estimator_epochs)
+
+
 def exchange_supervision(
     base: MAConfig | None, train_set: VideoSet, val_set: VideoSet, fit: Fit, cache: bool = True
 ) -> Supervision:

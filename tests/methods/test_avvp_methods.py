@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from recipe import inputs, without_dropout
+from recipe import inputs
 
 from cmpae_toolkit import losses, released
 from cmpae_toolkit.method import Batch, Moment
@@ -74,6 +74,16 @@ def assert_losses(model, named, values, prefix, order):
     assert gradient_norm(model) == pytest.approx(float(values[f"{prefix}grad_norm"]), rel=1e-4)
 
 
+def still(model):
+    """The model in training mode with every dropout rate 0, as it was recorded."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "dropout", None), float):  # of attention weights
+            module.dropout = 0.0
+    return model.train()
+
+
 def gradient_norm(module):
     return torch.stack([p.grad.norm() for p in module.parameters() if p.grad is not None]).norm().item()
 
@@ -92,7 +102,7 @@ def test_ma_is_the_authors_code(recordings):
     assert_outputs(evidence, values, "ma/")
     similarity = losses.snippet_similarity(evidence.features).flatten(0, 1)
     np.testing.assert_allclose(similarity, values["ma/similarity"], atol=1e-5)
-    named = without_dropout(model).losses(batch_of(model), Moment(1, 0, 1))
+    named = still(model).losses(batch_of(model), Moment(1, 0, 1))
     assert_losses(model, named, values, "ma/", ("audio", "visual", "joint", "contrastive"))
 
 
@@ -139,3 +149,15 @@ def test_ma_exchanges_with_videos_that_share_no_category(tiny):
     assert (ma.partners(everything, 0) == -1).all()
     nothing = torch.zeros(3, 2, len(whole.categories))  # finds nothing at all; yet who has no partner keeps the labels
     assert torch.equal(ma.exchanged_labels(lambda _: nothing, everything, 0), torch.ones_like(nothing))
+
+
+# ---- MM-Pyramid ----------------------------------------------------------------------------------------------------------------
+
+
+def test_mm_pyramid_is_the_authors_code(recordings):
+    model = loaded(recordings, "mm_pyramid")
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3))
+    assert_outputs(evidence, recordings[0], "mm_pyramid/")
+    named = still(model).losses(batch_of(model), Moment(1, 0, 1))
+    assert_losses(model, named, recordings[0], "mm_pyramid/", ("audio", "visual", "joint"))

@@ -24,8 +24,9 @@ STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(10, 2, "visu
 CONFIGS = {name: get(name).Config() for name in METHODS} | {n: presets[n] for n in ("released", "jomold")}
 CONFIGS |= {"opinions pooled": presets["paper"].changed(pooling="opinions")}
 CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)}
-QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1)
-NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0)
+CONFIGS |= {"MM-Pyramid, tracks exchanged, MA's labels": get("mm_pyramid").Config(swap_streams=True, label_source="exchange")}
+QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1, attention_heads=2)
+NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0, dropout=0.0)
 CPU = torch.device("cpu")
 
 every_method = pytest.mark.parametrize("name", CONFIGS)
