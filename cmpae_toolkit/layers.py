@@ -149,6 +149,26 @@ class HybridAttention(nn.Module):
         return self.norm2(x + self.dropout(forward))
 
 
+class HybridStack(nn.ModuleList):
+    """Hybrid attention layers, each on what the one before gives; they start as copies of the first. Called like one layer."""
+
+    def __init__(self, count: int, width: int, dropout: float, heads: int, feed_forward: int) -> None:
+        super().__init__(HybridAttention(width, dropout, heads, feed_forward, sequential=True) for _ in range(count))
+        for layer in self:
+            layer.load_state_dict(self[0].state_dict())
+
+    def project(self, x: Tensor) -> Tensor:
+        """What every pass over `x` shares: the projections of the first layer's self-attention."""
+        return self[0].project(x)
+
+    def forward(
+        self, x: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None
+    ) -> Float[Tensor, "video modality snippet width"]:
+        for number, layer in enumerate(self):
+            x = layer(x, cross_attention, projected if number == 0 else None, valid)
+        return x
+
+
 class TemporalAttention(nn.Module):
     """A of the video evidence: softmax over snippets, per modality and category; `maps` of them, e.g. one for each evidence."""
 

@@ -19,6 +19,7 @@ from .decode import Thresholds
 from .errors import InputError
 from .method import Method
 from .methods import get
+from .methods.valor import PLUS
 
 # their names -> ours, one table a method; what fits no row is refused, and UNUSED is left out
 EMBEDDING = [
@@ -71,14 +72,23 @@ PYRAMID = [
     *EMBEDDING, *_pyramid("audio"), *_pyramid("visual"),
     *_query_layer(r"MMP\.capture\.msa\.(\d)\.cmablock\.layer", r"hybrid_attention.units.\1.cross"),
 ]
+STACK = [
+    (r"hat_encoder\.layers\.(\d+)\.self_attn", r"hybrid_attention.\1.self_attention"),
+    (r"hat_encoder\.layers\.(\d+)\.cm_attn", r"hybrid_attention.\1.cross_attention"),
+    (r"hat_encoder\.layers\.(\d+)\.(linear[12]|norm[12])", r"hybrid_attention.\1.\2"),
+]
+VALOR_NAMES = [*EMBEDDING, *STACK, *POOLING, (r"fc_prob", "classifier")]
 NAMES: dict[str, list[tuple[str, str]]] = {
     "released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN,
+    "valor": VALOR_NAMES, "valor_plus": VALOR_NAMES, "valor_plus_plus": VALOR_NAMES,
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
 HEADS = {"released": "collector.presence"}  # our name of the layer that has an output for each category, where it is not "classifier"
+FRAMES = {"valor_plus_plus": 1}  # visual positions a snippet, where they are not LLP's 8
 # the method and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "ma": ("ma", {"joint_label": "audio"}),
+    "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -86,7 +96,7 @@ AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
 )
 UNUSED = re.compile(
-    r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\."
+    r"fc_global\.|hat_encoder\.(norm[12]|final_norm_[av])\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\."
     r"|(MMP\.capture|MMP\.fusion|AVL)\.(multiheadattn|feedforward)\.|.*\.self_attn\.layer_norm\."
 )
 
@@ -118,7 +128,7 @@ def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
     count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
     streams = {
         "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
-        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
+        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], FRAMES.get(preset, 8), "visual"),
         "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
     }
     categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))

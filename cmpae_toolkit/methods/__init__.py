@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
     "ma": "cmpae_toolkit.methods.ma:MA",
     "mm_pyramid": "cmpae_toolkit.methods.mm_pyramid:MMPyramid",
+    "valor": "cmpae_toolkit.methods.valor:VALOR",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

@@ -9,8 +9,9 @@ import torch
 from recipe import inputs
 
 from cmpae_toolkit import losses, released
+from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import ma
+from cmpae_toolkit.methods import ma, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -161,3 +162,51 @@ def test_mm_pyramid_is_the_authors_code(recordings):
     assert_outputs(evidence, recordings[0], "mm_pyramid/")
     named = still(model).losses(batch_of(model), Moment(1, 0, 1))
     assert_losses(model, named, recordings[0], "mm_pyramid/", ("audio", "visual", "joint"))
+
+
+# ---- VALOR ---------------------------------------------------------------------------------------------------------------------
+
+
+def clip_and_clap(seed, videos):
+    rng = np.random.default_rng([seed, 11])
+    maps, pictures = rng.standard_normal((videos, 64, 768)), rng.standard_normal((videos, 10, 768))
+    return {"audio": valor.snippets_of_clap(maps), "frames": np.float32(pictures)}
+
+
+@pytest.mark.parametrize("name", ["valor", "valor_plus", "valor_plus_plus"])
+def test_valor_is_the_authors_code(name, recordings):
+    other = clip_and_clap if name == "valor_plus_plus" else lambda *_: {}
+    model = loaded(recordings, name)
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3) | other(SEED, 3))
+    assert_outputs(evidence, recordings[0], f"{name}/")
+    batch = batch_of(model, ["snippet_label"], **other(SEED * 100 + 1, 8))
+    assert_losses(model, still(model).losses(batch, Moment(1, 0, 1)), recordings[0], f"{name}/", ("joint", "audio", "visual"))
+
+
+def test_valors_learning_rates(recordings):
+    model = loaded(recordings, "valor")
+    rates = [model.learning_rate(epoch) for epoch in range(1, 61)]
+    np.testing.assert_allclose(rates, recordings[0]["valor/learning_rates"], rtol=1e-12)
+    group = model.optimizer().param_groups[0]
+    assert group["betas"] == (0.5, 0.999) and group["weight_decay"] == 1e-3
+
+
+def test_snippet_labels_are_read_and_wrong_files_named(tiny, tmp_path):
+    train_set = tiny[0].subset(np.arange(2))
+    for modality in ("audio", "visual"):
+        (tmp_path / modality).mkdir()
+        for name in train_set.ids:
+            np.save(tmp_path / modality / f"{name}.npy", np.full((10, len(train_set.categories)), 0.25))
+    assert (valor.read_snippet_labels(tmp_path, train_set) == 0.25).all()
+    short = ma.replace(train_set, lengths=np.array([4, 10]), present=np.array([[True, True], [False, True]]))
+    (tmp_path / "audio" / f"{train_set.ids[1]}.npy").unlink()
+    made = valor.read_snippet_labels(tmp_path, short)
+    assert not made[0, :, 4:].any() and not made[1, 0].any() and made[1, 1].all()
+    with pytest.raises(InputError, match=train_set.ids[1]):
+        valor.read_snippet_labels(tmp_path, train_set)
+    np.save(tmp_path / "visual" / f"{train_set.ids[0]}.npy", np.full((10, len(train_set.categories)), 3.0))
+    with pytest.raises(InputError, match="must hold labels"):
+        valor.read_snippet_labels(tmp_path, short)
+    with pytest.raises(InputError, match="set snippet_labels"):
+        valor.read_snippet_labels("", train_set)

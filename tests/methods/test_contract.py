@@ -15,7 +15,7 @@ from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Batch, Moment, Supervision
-from cmpae_toolkit.methods import METHODS, get
+from cmpae_toolkit.methods import METHODS, get, valor
 from cmpae_toolkit.train import Training, fit
 
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -25,6 +25,7 @@ CONFIGS = {name: get(name).Config() for name in METHODS} | {n: presets[n] for n 
 CONFIGS |= {"opinions pooled": presets["paper"].changed(pooling="opinions")}
 CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)}
 CONFIGS |= {"MM-Pyramid, tracks exchanged, MA's labels": get("mm_pyramid").Config(swap_streams=True, label_source="exchange")}
+CONFIGS |= {"VALOR+": get("valor").Config(**valor.PLUS)}
 QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1, attention_heads=2)
 NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0, dropout=0.0)
 CPU = torch.device("cpu")
@@ -54,6 +55,8 @@ def supervision(config, video_set):
     made, reference = {}, torch.from_numpy(video_set.reference).float()
     if hasattr(config, "label_source"):
         made["modality_label"] = reference.amax(2)
+    if hasattr(config, "snippet_labels"):
+        made["snippet_label"] = reference
     return Supervision(made)
 
 
@@ -103,10 +106,20 @@ def test_checkpoint_round_trip(name, tmp_path):
     assert all(torch.equal(a.probability, b.probability) for a, b in zip(judgements(first), judgements(second), strict=True))
 
 
+def write_snippet_labels(video_set, folder):
+    """A file for each training video and modality, as teachers of other methods leave them."""
+    for m, modality in enumerate(("audio", "visual")):
+        (folder / modality).mkdir(parents=True)
+        for name, roll in zip(video_set.ids, video_set.reference[:, m], strict=True):
+            np.save(folder / modality / f"{name}.npy", roll.astype(np.float32))
+    return folder
+
+
 @every_method
 def test_prepare_is_deterministic_and_blind_to_test(name, tmp_path, monkeypatch):
     """It is given train and val alone; twice, from two empty caches, it makes the same; and the caller's generator stays as it was."""
-    train_set, val_set, config = videos(), videos(seed=1, split="val"), CONFIGS[name].adopting(**QUICK)
+    train_set, val_set = videos(), videos(seed=1, split="val")
+    config = CONFIGS[name].adopting(**QUICK, snippet_labels=str(write_snippet_labels(train_set, tmp_path / "labels")))
     made = []
     for place in ("a", "b"):
         monkeypatch.setenv("CMPAE_HOME", str(tmp_path / place))
