@@ -21,7 +21,7 @@ from .method import Method
 from .methods import get
 from .methods.valor import PLUS
 
-# their names -> ours, one table a method; what fits no row is refused, and UNUSED is left out
+# their names -> ours, one table a method; what fits no row is refused; what fits UNUSED or a row without our name is left out
 EMBEDDING = [
     (r"fc_a(\.0)?", "embedding.audio.layers.audio"),  # the released CMPAE code has an index on layers inside a Sequential
     (r"fc_v(\.0)?", "embedding.visual.layers.frames"),
@@ -81,14 +81,27 @@ VALOR_NAMES = [*EMBEDDING, *STACK, *POOLING, (r"fc_prob", "classifier")]
 NAMES: dict[str, list[tuple[str, str]]] = {
     "released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN,
     "valor": VALOR_NAMES, "valor_plus": VALOR_NAMES, "valor_plus_plus": VALOR_NAMES,
+    "cvcms": [
+        *EMBEDDING, *HYBRID, *POOLING,
+        (r"fc_occ_class_a", "classifier.split.audio"),
+        (r"fc_occ_class_v", "classifier.split.visual"),
+        (r"av_class_encoder\.layers\.0\.self_attn", "classifier.layer.self_attention"),
+        (r"av_class_encoder\.layers\.0\.cm_attn", "classifier.layer.cross_attention"),
+        (r"av_class_encoder\.layers\.0\.(linear[12]|norm[12])", r"classifier.layer.\1"),
+        (r"fc_occ_prob_a", "classifier.score.audio"),
+        (r"fc_occ_prob_v", "classifier.score.visual"),
+        (r"fc_prob|fc_occ_.*|(?:frame_att|modality)_encoder.*|av_class_encoder\.norm[12]", ""),
+    ],
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
-HEADS = {"released": "collector.presence"}  # our name of the layer that has an output for each category, where it is not "classifier"
+# our name of a layer that has an output for each category, where it is not "classifier"
+HEADS = {"released": "collector.presence", "cvcms": "modality_attention"}
 FRAMES = {"valor_plus_plus": 1}  # visual positions a snippet, where they are not LLP's 8
 # the method and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "ma": ("ma", {"joint_label": "audio"}),
     "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
+    "cvcms": ("cvcms", {}),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -182,8 +195,10 @@ def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Te
             continue
         for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
-            match = re.fullmatch(rf"{theirs}(?P<rest>(\.out_proj)?(\.[a-z_]+)?)", name)
+            match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.[a-z_]+)?)", name)
             if match:
+                if not ours:
+                    break
                 value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
                 renamed[match.expand(ours) + match["rest"]] = value
                 break

@@ -17,6 +17,7 @@ METHODS: dict[str, str] = {
     "ma": "cmpae_toolkit.methods.ma:MA",
     "mm_pyramid": "cmpae_toolkit.methods.mm_pyramid:MMPyramid",
     "valor": "cmpae_toolkit.methods.valor:VALOR",
+    "cvcms": "cmpae_toolkit.methods.cvcms:CVCMS",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

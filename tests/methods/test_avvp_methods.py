@@ -11,7 +11,7 @@ from recipe import inputs
 from cmpae_toolkit import losses, released
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import ma, valor
+from cmpae_toolkit.methods import cvcms, ma, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -210,3 +210,26 @@ def test_snippet_labels_are_read_and_wrong_files_named(tiny, tmp_path):
         valor.read_snippet_labels(tmp_path, short)
     with pytest.raises(InputError, match="set snippet_labels"):
         valor.read_snippet_labels("", train_set)
+
+
+# ---- CVCMS ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_cvcms_is_the_authors_code(recordings, monkeypatch):
+    model = loaded(recordings, "cvcms")
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3))
+    assert_outputs(evidence, recordings[0], "cvcms/")
+    monkeypatch.setattr(cvcms, "others_of_batch", lambda count, device: (torch.arange(count) + 1) % count)
+    seen = []
+    monkeypatch.setattr(cvcms, "cross_video_contrast", lambda s, *rest, f=cvcms.cross_video_contrast: (seen.append(s), f(s, *rest))[1])
+    named = still(model).losses(batch_of(model, ["modality_label"]), Moment(3, 0, 1))
+    np.testing.assert_allclose(seen[0].detach(), recordings[0]["cvcms/similarity"], atol=1e-5)
+    assert_losses(model, named, recordings[0], "cvcms/", ("audio", "visual", "joint", "contrastive"))
+    assert "contrastive" not in model.losses(batch_of(model), Moment(2, 0, 1))
+
+
+def test_cvcms_borrows_from_others():
+    torch.manual_seed(0)
+    drawn = torch.stack([cvcms.others_of_batch(5, "cpu") for _ in range(200)])
+    assert not (drawn == torch.arange(5)).any() and len(drawn[:, 0].unique()) == 4
