@@ -100,14 +100,16 @@ class Attention(nn.Module):
 class HybridAttention(nn.Module):
     """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's.
 
-    Both modalities are updated from the old values, or with `sequential` the visual one sees the audio that was just updated.
+    Both modalities are updated from the old values, or with `sequential` the visual one sees the audio that was just updated. Without
+    `cross` it is a plain transformer layer with the norm after each step, over as many modalities as it is given.
     """
 
     def __init__(
-        self, width: int, dropout: float, heads: int = 1, feed_forward: int | None = None, sequential: bool = False
+        self, width: int, dropout: float, heads: int = 1, feed_forward: int | None = None, sequential: bool = False, cross: bool = True
     ) -> None:
         super().__init__()
-        self.self_attention, self.cross_attention = Attention(width, dropout, heads), Attention(width, dropout, heads)
+        self.self_attention = Attention(width, dropout, heads)
+        self.cross_attention = Attention(width, dropout, heads) if cross else None
         hidden = feed_forward or width
         self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -130,7 +132,7 @@ class HybridAttention(nn.Module):
         `projected`: `project(x)` where another pass has computed it.
         """
         update = self.dropout(self.self_attention(self.project(x) if projected is None else projected, valid=valid))
-        if not cross_attention:
+        if not cross_attention or self.cross_attention is None:
             return masked(self.finish(x, update), valid)
         across = self.cross_attention.project(x)
         if not self.sequential:

@@ -78,6 +78,21 @@ STACK = [
     (r"hat_encoder\.layers\.(\d+)\.(linear[12]|norm[12])", r"hybrid_attention.\1.\2"),
 ]
 VALOR_NAMES = [*EMBEDDING, *STACK, *POOLING, (r"fc_prob", "classifier")]
+
+
+def _teacher(net: str, teacher: str, streams: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A teacher of DHHN, whose authors keep each network's state by itself: here behind "audio_net." or "video_net."."""
+    keys = {"audio": "fc_a", "frames": "fc_v", "clip": "fc_st"}
+    return [
+        *((rf"{net}\.{keys[s]}", f"{teacher}.embedding.layers.{s}") for s in streams),
+        (rf"{net}\.fc_fusion", f"{teacher}.embedding.fusion"),
+        (rf"{net}\.audio_encoder\.layers\.(\d)\.self_attn", rf"{teacher}.layers.\1.self_attention"),
+        (rf"{net}\.audio_encoder\.layers\.(\d)\.(linear[12]|norm[12])", rf"{teacher}.layers.\1.\2"),
+        (rf"{net}\.fc_prob", f"{teacher}.classifier"),
+        (rf"{net}\.fc_frame_att", f"{teacher}.temporal_attention.layer"),
+    ]
+
+
 NAMES: dict[str, list[tuple[str, str]]] = {
     "released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN,
     "valor": VALOR_NAMES, "valor_plus": VALOR_NAMES, "valor_plus_plus": VALOR_NAMES,
@@ -92,6 +107,15 @@ NAMES: dict[str, list[tuple[str, str]]] = {
         (r"fc_occ_prob_v", "classifier.score.visual"),
         (r"fc_prob|fc_occ_.*|(?:frame_att|modality)_encoder.*|av_class_encoder\.norm[12]", ""),
     ],
+    "dhhn": [
+        *HAN,
+        (r"conv_x1\.(\d)\.blocks\.0\.0", r"scales.audio.\1.conv"),
+        (r"conv_x1\.(\d)\.blocks\.0\.1", r"scales.audio.\1.norm"),
+        (r"conv_x2\.(\d)\.blocks\.0\.0", r"scales.visual.\1.conv"),
+        (r"conv_x2\.(\d)\.blocks\.0\.1", r"scales.visual.\1.norm"),
+        *_teacher("audio_net", "teachers.audio", ("audio",)),
+        *_teacher("video_net", "teachers.visual", ("frames", "clip")),
+    ],
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
 # our name of a layer that has an output for each category, where it is not "classifier"
@@ -102,6 +126,7 @@ READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "ma": ("ma", {"joint_label": "audio"}),
     "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
     "cvcms": ("cvcms", {}),
+    "dhhn": ("dhhn", {"joint_label": "audio"}),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -112,6 +137,7 @@ UNUSED = re.compile(
     r"fc_global\.|hat_encoder\.(norm[12]|final_norm_[av])\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\."
     r"|(MMP\.capture|MMP\.fusion|AVL)\.(multiheadattn|feedforward)\.|.*\.self_attn\.layer_norm\."
 )
+OPTIONAL = re.compile(r"teachers\.|.*num_batches_tracked")  # of no use after training: where it is missing it stays as it was drawn
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
@@ -130,6 +156,7 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
     method, changes = READINGS.get(preset, (None, {}))
     config = (get(method).Config(**changes) if method else presets[preset]).changed(width=width)
     model = get(config.method)(config, spec)
+    renamed |= {n: x for n, x in model.state_dict().items() if n not in renamed and OPTIONAL.match(n)}
     _check(renamed, model.state_dict(), preset)
     check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)

@@ -18,6 +18,7 @@ METHODS: dict[str, str] = {
     "mm_pyramid": "cmpae_toolkit.methods.mm_pyramid:MMPyramid",
     "valor": "cmpae_toolkit.methods.valor:VALOR",
     "cvcms": "cmpae_toolkit.methods.cvcms:CVCMS",
+    "dhhn": "cmpae_toolkit.methods.dhhn:DHHN",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

@@ -9,9 +9,10 @@ import torch
 from recipe import inputs
 
 from cmpae_toolkit import losses, released
+from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import cvcms, ma, valor
+from cmpae_toolkit.methods import cvcms, dhhn, ma, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -233,3 +234,53 @@ def test_cvcms_borrows_from_others():
     torch.manual_seed(0)
     drawn = torch.stack([cvcms.others_of_batch(5, "cpu") for _ in range(200)])
     assert not (drawn == torch.arange(5)).any() and len(drawn[:, 0].unique()) == 4
+
+
+# ---- DHHN ----------------------------------------------------------------------------------------------------------------------
+
+
+def dhhn_model(recordings):
+    parts = {"dhhn_hcmn": "", "dhhn_audio_net": "audio_net.", "dhhn_video_net": "video_net."}
+    state = {prefix + key: value for name, prefix in parts.items() for key, value in parameters(recordings[1], name).items()}
+    return released.load_state_dict(state, "dhhn")
+
+
+def test_dhhn_is_the_authors_code(recordings):
+    values, model = recordings[0], dhhn_model(recordings)
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3))
+        taught = [teacher(model.as_tensors(inputs(SEED, 3))) for teacher in model.teachers.values()]
+    assert_outputs(evidence, values, "dhhn/")
+    for name, (video, snippet) in zip(("audio", "video"), taught, strict=True):
+        np.testing.assert_allclose(video, values[f"dhhn/{name}_net/video_probability"], atol=1e-5)
+        np.testing.assert_allclose(snippet, values[f"dhhn/{name}_net/snippet_probability"], atol=1e-5)
+    alone = released.load_state_dict(parameters(recordings[1], "dhhn_hcmn"), "dhhn")
+    with torch.no_grad():
+        assert_outputs(alone(inputs(SEED, 3)), values, "dhhn/")
+
+
+def test_dhhns_losses_are_the_authors(recordings):
+    values, model = recordings[0], still(dhhn_model(recordings))
+    named = model.losses(batch_of(model), Moment(1, 0, 1))
+    order = ("audio", "visual", "joint", "audio_imitation", "visual_imitation", "difference", "audio_teacher", "visual_teacher",
+             "teacher_difference")
+    np.testing.assert_allclose([named[n].item() for n in order], values["dhhn/losses"], rtol=1e-5)
+    losses.total(named, model.config).backward()
+    norms = [gradient_norm(teacher) for teacher in model.teachers.values()]
+    norms.insert(0, (gradient_norm(model) ** 2 - sum(n**2 for n in norms)) ** 0.5)
+    np.testing.assert_allclose(norms, values["dhhn/grad_norm"], rtol=1e-4)
+
+
+def test_dhhns_teachers_take_their_share_of_the_rate():
+    torch.manual_seed(0)
+    spec = DataSpec(("A", "B"), 10, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(4, 2, "visual")})
+    model = dhhn.DHHN(dhhn.DHHNConfig(width=8, **dhhn.WEAK), spec)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    optimizer = model.optimizer()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)  # Adam's first step is then as long as the rate
+    optimizer.step()
+    steps = {n: (before[n] - p).abs().max().item() for n, p in model.named_parameters()}
+    for prefix, share in (("classifier.", 1), ("teachers.audio.", 2), ("teachers.visual.", 0.2)):
+        assert all(step == pytest.approx(share * 3e-4, rel=1e-3) for n, step in steps.items() if n.startswith(prefix))
+    assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([3e-4] * 3)

@@ -15,7 +15,7 @@ from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Batch, Moment, Supervision
-from cmpae_toolkit.methods import METHODS, get, valor
+from cmpae_toolkit.methods import METHODS, dhhn, get, valor
 from cmpae_toolkit.train import Training, fit
 
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -27,6 +27,7 @@ CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absen
 CONFIGS |= {"MM-Pyramid, tracks exchanged, MA's labels": get("mm_pyramid").Config(swap_streams=True, label_source="exchange")}
 CONFIGS |= {"VALOR+": get("valor").Config(**valor.PLUS)}
 CONFIGS |= {"CVCMS with its contrast": get("cvcms").Config(contrastive_after=0)}
+CONFIGS |= {"DHHN on weak labels": get("dhhn").Config(**dhhn.WEAK)}
 QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1, attention_heads=2, class_width=4)
 NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0, dropout=0.0, class_dropout=0.0)
 CPU = torch.device("cpu")
