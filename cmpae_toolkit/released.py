@@ -116,6 +116,15 @@ NAMES: dict[str, list[tuple[str, str]]] = {
         *_teacher("audio_net", "teachers.audio", ("audio",)),
         *_teacher("video_net", "teachers.visual", ("frames", "clip")),
     ],
+    "leap": [
+        *PYRAMID,
+        (r"label_vectors", "label_vectors"),  # the code reads them from a file of its own; given here under our name
+        (r"fc_l", "label_projection"),
+        *_query_layer(r"AVL\.la_cma_network\.(\d)", r"decoders.audio.layers.\1"),
+        *_query_layer(r"AVL\.lv_cma_network\.(\d)", r"decoders.visual.layers.\1"),
+        (r"fc_la", "decoders.audio.score"),
+        (r"fc_lv", "decoders.visual.score"),
+    ],
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
 # our name of a layer that has an output for each category, where it is not "classifier"
@@ -127,6 +136,7 @@ READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
     "cvcms": ("cvcms", {}),
     "dhhn": ("dhhn", {"joint_label": "audio"}),
+    "leap": ("leap", {"similarity": "product"}),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -137,7 +147,8 @@ UNUSED = re.compile(
     r"fc_global\.|hat_encoder\.(norm[12]|final_norm_[av])\.|(audio|visual|cmt)_encoder\.|t_att2?\.|fc[12]\."
     r"|(MMP\.capture|MMP\.fusion|AVL)\.(multiheadattn|feedforward)\.|.*\.self_attn\.layer_norm\."
 )
-OPTIONAL = re.compile(r"teachers\.|.*num_batches_tracked")  # of no use after training: where it is missing it stays as it was drawn
+# what a state may lack, which then stays as it was drawn: of no use after training, or not kept with the authors' parameters
+OPTIONAL = re.compile(r"teachers\.|.*num_batches_tracked|label_vectors")
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
@@ -165,7 +176,10 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
 
 def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
     """What the parameters' shapes say of the data, and the width."""
-    count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
+    if preset == "leap":
+        count, width = len(renamed.get("label_vectors", LLP_CATEGORIES)), len(renamed["label_projection.weight"])
+    else:
+        count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
     streams = {
         "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
         "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], FRAMES.get(preset, 8), "visual"),

@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "valor": "cmpae_toolkit.methods.valor:VALOR",
     "cvcms": "cmpae_toolkit.methods.cvcms:CVCMS",
     "dhhn": "cmpae_toolkit.methods.dhhn:DHHN",
+    "leap": "cmpae_toolkit.methods.leap:LEAP",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

@@ -12,7 +12,7 @@ from cmpae_toolkit import losses, released
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import cvcms, dhhn, ma, valor
+from cmpae_toolkit.methods import cvcms, dhhn, leap, ma, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -284,3 +284,37 @@ def test_dhhns_teachers_take_their_share_of_the_rate():
     for prefix, share in (("classifier.", 1), ("teachers.audio.", 2), ("teachers.visual.", 0.2)):
         assert all(step == pytest.approx(share * 3e-4, rel=1e-3) for n, step in steps.items() if n.startswith(prefix))
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([3e-4] * 3)
+
+
+# ---- LEAP ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_leap_is_the_authors_code(recordings):
+    vectors = np.random.default_rng([SEED, 12]).standard_normal((25, 300)).astype(np.float32)
+    model = released.load_state_dict(parameters(recordings[1], "leap") | {"label_vectors": vectors}, "leap")
+    with torch.no_grad():
+        evidence = model(inputs(SEED, 3))
+    assert_outputs(evidence, recordings[0], "leap/")
+    named = still(model).losses(batch_of(model, ["snippet_label"]), Moment(1, 0, 1))
+    order = ("audio", "visual", "joint", "visual_snippet", "audio_snippet", "similarity")
+    assert_losses(model, named, recordings[0], "leap/", order)
+
+
+def test_leaps_targets_by_hand():
+    wanted = torch.zeros(1, 2, 2, 3)
+    wanted[0, 0, 0, :2] = wanted[0, 1, 0, 1:] = wanted[0, 1, 1, 0] = 1  # sounds: {0, 1}, none; pictures: {1, 2}, {0}
+    torch.testing.assert_close(leap.iou(wanted), torch.tensor([[[1 / 3, 1 / 2], [0, 0]]]))
+    torch.testing.assert_close(leap.product(wanted), torch.tensor([[[1 / 3 + 0.01, 1 / 3 + 0.01], [0.01, 0.01]]]))
+
+
+def test_leaps_label_vectors(tmp_path):
+    (tmp_path / "glove.txt").write_text("dog 1 0\ncar 0 2\nred 0 4\n")
+    vectors = leap.vectors_of_names(tmp_path / "glove.txt", ["Dog", "Red_car"])
+    assert vectors.tolist() == [[1, 0], [0, 3]]
+    with pytest.raises(InputError, match="no word of Cat"):
+        leap.vectors_of_names(tmp_path / "glove.txt", ["Dog", "Cat"])
+    np.save(tmp_path / "names.npy", vectors)
+    config = leap.LEAPConfig(label_vectors=str(tmp_path / "names.npy"), label_width=2)
+    assert torch.equal(leap.name_vectors(config, ["Dog", "Red_car"]), torch.tensor(vectors))
+    with pytest.raises(InputError, match="each of the 3"):
+        leap.name_vectors(config, ["Dog", "Red_car", "Cat"])
