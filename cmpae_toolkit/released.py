@@ -125,10 +125,20 @@ NAMES: dict[str, list[tuple[str, str]]] = {
         (r"fc_la", "decoders.audio.score"),
         (r"fc_lv", "decoders.visual.score"),
     ],
+    "uwav": [
+        *STACK,
+        (r"fc_a\.layers\.0", "embedding.audio.layers.0"),
+        (r"fc_a\.layers\.1", "embedding.audio.layers.1"),
+        (r"fc_fusion\.layers\.0", "embedding.visual.layers.0"),
+        (r"fc_frame_att\.layers\.0", "temporal_attention.layer"),
+        (r"fc_av_att\.layers\.0", "modality_attention"),
+        (r"fc_prob", "classifier"),
+    ],
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
 # our name of a layer that has an output for each category, where it is not "classifier"
 HEADS = {"released": "collector.presence", "cvcms": "modality_attention"}
+CLIP_WIDTH = 512  # of LLP's R(2+1)D features
 FRAMES = {"valor_plus_plus": 1}  # visual positions a snippet, where they are not LLP's 8
 # the method and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -137,6 +147,7 @@ READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "cvcms": ("cvcms", {}),
     "dhhn": ("dhhn", {"joint_label": "audio"}),
     "leap": ("leap", {"similarity": "product"}),
+    "uwav": ("uwav", {"balance": "sum"}),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -180,11 +191,14 @@ def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
         count, width = len(renamed.get("label_vectors", LLP_CATEGORIES)), len(renamed["label_projection.weight"])
     else:
         count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
-    streams = {
-        "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
-        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], FRAMES.get(preset, 8), "visual"),
-        "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
-    }
+    first = {"audio": "audio.layers.audio", "frames": "visual.layers.frames", "clip": "visual.layers.clip"}
+    if preset == "uwav":  # whose one visual layer sees frames and clip side by side
+        audio, visual = (renamed[f"embedding.{m}.layers.0.weight"].shape[1] for m in MODALITIES)
+        widths = {"audio": audio, "frames": visual - CLIP_WIDTH, "clip": CLIP_WIDTH}
+    else:
+        widths = {name: renamed[f"embedding.{layer}.weight"].shape[1] for name, layer in first.items()}
+    positions = {"audio": 1, "frames": FRAMES.get(preset, 8), "clip": 1}
+    streams = {n: StreamSpec(w, positions[n], "audio" if n == "audio" else "visual") for n, w in widths.items()}
     categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
     return DataSpec(categories, 10, streams), width
 

@@ -20,6 +20,7 @@ METHODS: dict[str, str] = {
     "cvcms": "cmpae_toolkit.methods.cvcms:CVCMS",
     "dhhn": "cmpae_toolkit.methods.dhhn:DHHN",
     "leap": "cmpae_toolkit.methods.leap:LEAP",
+    "uwav": "cmpae_toolkit.methods.uwav:UWAV",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

@@ -81,11 +81,14 @@ class VALOR(HAN):
         """Cross-entropy of the joint answer with the weak label, and of each modality's snippets with the teachers' labels."""
         attended = self.hybrid_attention(self.embed(batch.features), self.config.cross_attention, valid=batch.valid)
         evidence, logits = self.read(attended, batch.valid)
-        strengths = (self.config.audio_smoothing, self.config.visual_smoothing)
-        wanted = torch.stack([labels.smooth(x, s) for x, s in zip(batch.targets[LABEL].unbind(1), strengths, strict=True)], dim=1)
-        risks = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        risks = F.binary_cross_entropy_with_logits(logits, self.wanted(batch), reduction="none")
         joint = losses.binary_cross_entropy(evidence.joint.probability, batch.weak_label).mean()
         return {"joint": joint, **mean_by_modality(risks, batch.valid)}
+
+    def wanted(self, batch: Batch) -> Tensor:
+        """The teachers' labels (video, modality, snippet, category), smoothed as the config says."""
+        strengths = (self.config.audio_smoothing, self.config.visual_smoothing)
+        return torch.stack([labels.smooth(x, s) for x, s in zip(batch.targets[LABEL].unbind(1), strengths, strict=True)], dim=1)
 
     def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
         made = super().optimizer(parameters)

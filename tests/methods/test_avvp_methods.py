@@ -12,7 +12,7 @@ from cmpae_toolkit import losses, released
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import cvcms, dhhn, leap, ma, valor
+from cmpae_toolkit.methods import cvcms, dhhn, leap, ma, uwav, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -318,3 +318,38 @@ def test_leaps_label_vectors(tmp_path):
     assert torch.equal(leap.name_vectors(config, ["Dog", "Red_car"]), torch.tensor(vectors))
     with pytest.raises(InputError, match="each of the 3"):
         leap.name_vectors(config, ["Dog", "Red_car", "Cat"])
+
+
+# ---- UWAV ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_uwavs_student_is_the_authors_code(recordings, monkeypatch):
+    values, model = recordings[0], loaded(recordings, "uwav")
+    with torch.no_grad():
+        assert_outputs(model(inputs(SEED, 3)), values, "uwav/")
+    plain = batch_of(model, ["snippet_label"])
+    rng = np.random.default_rng([SEED * 100 + 1, 10])
+    logits = [torch.tensor(2 * rng.standard_normal((8, 10, 25)), dtype=torch.float32) for _ in range(2)]
+    thresholds = [torch.tensor(rng.standard_normal(25), dtype=torch.float32) for _ in range(2)]
+    thresholds[0][4] = -torch.inf
+    soft = torch.stack([uwav.soft_labels(z, t, plain.weak_label) for z, t in zip(logits, thresholds, strict=True)], dim=1)
+    events = plain.targets["snippet_label"].sum(-1).mean((0, 2))  # recorded with hard labels that are not those of the soft ones
+    batch = Batch(plain.features, plain.weak_label, targets={"snippet_label": soft}, constants={"events": events})
+    monkeypatch.setattr(uwav, "draw_mixture", lambda count, *_: (torch.tensor(0.3), torch.arange(count).flip(0)))
+    mixed = []
+    monkeypatch.setattr(model, "mixture", lambda *a, f=model.mixture: (mixed.append(f(*a)), mixed[-1])[1])
+    named = still(model).losses(batch, Moment(1, 0, 1))
+    ours = [named[n].item() for n in ("joint", "audio", "visual")] + [x.item() for x in mixed]
+    np.testing.assert_allclose(ours, values["uwav/losses"], rtol=1e-5)
+    losses.total(named, model.config).backward()
+    assert gradient_norm(model) == pytest.approx(float(values["uwav/grad_norm"]), rel=1e-4)
+
+
+def test_uwavs_schedule_and_weights():
+    spec = DataSpec(("A", "B"), 10, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(4, 2, "visual")})
+    small = dict(width=16, attention_layers=1, feed_forward_width=8, audio_hidden=8)
+    model = uwav.UWAV(uwav.UWAVConfig(**small), spec)
+    rates = [model.learning_rate(n) for n in (1, 10, 45, 80)]
+    np.testing.assert_allclose(rates, [1e-5, 1e-4, (1e-4 + 5e-6) / 2, 5e-6], rtol=1e-12)
+    weights = model.balance(torch.tensor([[1.0, 0.0]]), torch.tensor([0.5, 1.0]))
+    torch.testing.assert_close(weights, torch.tensor([[[[0.375, 0.25]], [[0.25, 0.5]]]]))
