@@ -93,6 +93,21 @@ def _teacher(net: str, teacher: str, streams: tuple[str, ...]) -> list[tuple[str
     ]
 
 
+def _reference(m: str, streams: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A reference network of CoLeaF, here behind "audio_net." or "visual_net."."""
+    keys, net, reference = {"audio": "fc_a", "frames": "fc_v", "clip": "fc_st"}, rf"{m}_net\.", f"references.{m}"
+    return [
+        (rf"{net}cls_tokens_{m[0]}", f"{reference}.tokens"),
+        *((f"{net}{keys[s]}", f"{reference}.embedding.layers.{s}") for s in streams),
+        (rf"{net}fc_fusion", f"{reference}.embedding.fusion"),
+        (rf"{net}hat_encoder\.layers\.0\.self_attn", f"{reference}.layer.self_attention"),
+        (rf"{net}hat_encoder\.layers\.0\.(linear[12]|norm[12])", rf"{reference}.layer.\1"),
+        (rf"{net}hat_encoder\..*", ""),
+        (rf"{net}fc_prob", f"{reference}.classifier"),
+        (rf"{net}fc_frame_att", f"{reference}.temporal_attention.layer"),
+    ]
+
+
 NAMES: dict[str, list[tuple[str, str]]] = {
     "released": CMPAE, "jomold": HAN, "han": HAN, "ma": HAN,
     "valor": VALOR_NAMES, "valor_plus": VALOR_NAMES, "valor_plus_plus": VALOR_NAMES,
@@ -134,10 +149,13 @@ NAMES: dict[str, list[tuple[str, str]]] = {
         (r"fc_av_att\.layers\.0", "modality_attention"),
         (r"fc_prob", "classifier"),
     ],
+    "coleaf": [
+        *CMPAE, *_reference("audio", ("audio",)), *_reference("visual", ("frames", "clip")), (r"hat_encoder\.layers\.0\.cls_tokens_.", ""),
+    ],
     "mm_pyramid": [*PYRAMID, *POOLING, (r"fc_prob", "classifier")],
 }
 # our name of a layer that has an output for each category, where it is not "classifier"
-HEADS = {"released": "collector.presence", "cvcms": "modality_attention"}
+HEADS = {"released": "collector.presence", "coleaf": "collector.presence", "cvcms": "modality_attention"}
 CLIP_WIDTH = 512  # of LLP's R(2+1)D features
 FRAMES = {"valor_plus_plus": 1}  # visual positions a snippet, where they are not LLP's 8
 # the method and the fields in which its released code is not its default config, for the names that are no presets of ours
@@ -148,6 +166,7 @@ READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "dhhn": ("dhhn", {"joint_label": "audio"}),
     "leap": ("leap", {"similarity": "product"}),
     "uwav": ("uwav", {"balance": "sum"}),
+    "coleaf": ("coleaf", {}),
     "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
@@ -159,7 +178,7 @@ UNUSED = re.compile(
     r"|(MMP\.capture|MMP\.fusion|AVL)\.(multiheadattn|feedforward)\.|.*\.self_attn\.layer_norm\."
 )
 # what a state may lack, which then stays as it was drawn: of no use after training, or not kept with the authors' parameters
-OPTIONAL = re.compile(r"teachers\.|.*num_batches_tracked|label_vectors")
+OPTIONAL = re.compile(r"(teachers|references)\.|.*num_batches_tracked|label_vectors")
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:

@@ -21,6 +21,7 @@ METHODS: dict[str, str] = {
     "dhhn": "cmpae_toolkit.methods.dhhn:DHHN",
     "leap": "cmpae_toolkit.methods.leap:LEAP",
     "uwav": "cmpae_toolkit.methods.uwav:UWAV",
+    "coleaf": "cmpae_toolkit.methods.coleaf:CoLeaF",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
 }
 

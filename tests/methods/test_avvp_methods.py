@@ -12,7 +12,7 @@ from cmpae_toolkit import losses, released
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import cvcms, dhhn, leap, ma, uwav, valor
+from cmpae_toolkit.methods import coleaf, cvcms, dhhn, leap, ma, uwav, valor
 
 SEED = 3
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -353,3 +353,41 @@ def test_uwavs_schedule_and_weights():
     np.testing.assert_allclose(rates, [1e-5, 1e-4, (1e-4 + 5e-6) / 2, 5e-6], rtol=1e-12)
     weights = model.balance(torch.tensor([[1.0, 0.0]]), torch.tensor([0.5, 1.0]))
     torch.testing.assert_close(weights, torch.tensor([[[[0.375, 0.25]], [[0.25, 0.5]]]]))
+
+
+# ---- CoLeaF --------------------------------------------------------------------------------------------------------------------
+
+
+def coleaf_model(recordings):
+    parts = {"coleaf_anchor": "", "coleaf_audio": "audio_net.", "coleaf_visual": "visual_net."}
+    state = {prefix + key: value for name, prefix in parts.items() for key, value in parameters(recordings[1], name).items()}
+    return released.load_state_dict(state, "coleaf")
+
+
+def test_coleaf_is_the_authors_code(recordings):
+    values, model = recordings[0], coleaf_model(recordings)
+    with torch.no_grad():
+        for cross in (True, False):
+            assert_outputs(model(inputs(SEED, 3), cross_attention=cross), values, f"coleaf/{'cross' if cross else 'self'}/")
+        judged = {m: r(model.as_tensors(inputs(SEED, 3))) for m, r in model.references.items()}
+    for m, (video, tokens, snippet, _) in judged.items():
+        for name, value in (("", video), ("token_", tokens), ("snippet_", snippet)):
+            np.testing.assert_allclose(value, values[f"coleaf/reference/{m}_{name}probability"], atol=1e-5)
+
+
+def test_coleafs_losses_are_the_authors(recordings, monkeypatch):
+    values, model = recordings[0], still(coleaf_model(recordings))
+    apart, function = [], coleaf.reference_losses
+    monkeypatch.setattr(coleaf, "reference_losses", lambda *a: (apart.extend(function(*a)), function(*a))[1])
+    named = model.losses(batch_of(model), Moment(4, 0, 2))
+    order = ("audio", "visual", "joint", "contrastive", "mutual")
+    order += ("audio_agreement", "visual_agreement", "audio_guidance", "visual_guidance")
+    np.testing.assert_allclose([named[n].item() for n in order], values["coleaf/losses"], rtol=1e-5)
+    np.testing.assert_allclose([x.item() for x in apart], values["coleaf/reference_losses"], rtol=1e-5)
+    losses.total(named, model.config).backward()
+    norms = [gradient_norm(reference) for reference in model.references.values()]
+    for p in model.references.parameters():
+        p.grad = None
+    np.testing.assert_allclose([gradient_norm(model), *norms], values["coleaf/grad_norm"], rtol=1e-4)
+    odd = model.losses(batch_of(model), Moment(4, 1, 2))
+    assert odd["mutual"].item() == pytest.approx(float(values["coleaf/mutual_odd"]), rel=1e-5)
