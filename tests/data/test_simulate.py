@@ -21,7 +21,7 @@ from cmpae_toolkit.methods.linear_probe import micro_f1, probe_scores, snippet_i
 
 LLP = llp_statistics()
 LLP_SIZES = ("tiny", "small", "full")
-SHARED_STATISTICS = Path(__file__).parents[2] / "shared" / "data" / "llp_statistics.json"
+SHARED_STATISTICS = Path(__file__).parents[3] / "shared" / "data" / "llp_statistics.json"
 
 # LLP test (reference, section 5): audio, visual, audio-visual, type, event, at segment and at event level
 LLP_NOTHING = [0.50, 10.08, 14.50, 8.36, 0.00] * 2

@@ -324,7 +324,7 @@ def empty_store(store: Path, split: str, count: int, shapes: dict[str, tuple[int
 @pytest.fixture
 def memory():
     """The command `benchmarks/memory.py`, which measured the numbers that are told of packing and training."""
-    spec = importlib.util.spec_from_file_location("memory", Path(__file__).parents[1] / "benchmarks" / "memory.py")
+    spec = importlib.util.spec_from_file_location("memory", Path(__file__).parents[2] / "benchmarks" / "memory.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -13,7 +13,7 @@ from cmpae_toolkit.data.annotations import LLP_CATEGORIES, splits
 from cmpae_toolkit.data.features import id_candidates, modality_of
 from cmpae_toolkit.errors import InputError, InputWarning
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_llp = pytest.mark.skipif(not (SHARED / "llp").is_dir(), reason="the published LLP lists are not here")
 needs_media = pytest.mark.skipif(not (SHARED / "real_media").is_dir(), reason="the composed real media are not here")
 

@@ -14,7 +14,7 @@ from cmpae_toolkit.data import lists
 from cmpae_toolkit.data.annotations import LLP_CATEGORIES, find_layout, read_annotations, splits
 from cmpae_toolkit.errors import InputError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "llp"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "llp"
 needs_llp = pytest.mark.skipif(not SHARED.is_dir(), reason="the published LLP lists are not here")
 CATEGORIES = ("Dog", "Speech", "Rain")
 
