@@ -23,12 +23,12 @@ from ..config import MODALITIES
 from ..errors import InputError
 from . import h5
 from .annotations import Annotations, check_split, splits
-from .features import H5_KEY as KEY
+from .arrays import H5_KEY as KEY
 from .features import FeatureIndex, Place
-from .folder import Source, describe
 from .lists import Findings, as_seconds, read_lines
 from .naming import check_filenames, clean_category
 from .rolls import number, on_grid
+from .source import Source, describe
 from .videoset import Notice, VideoSet
 
 AVE_CATEGORIES = (

@@ -21,7 +21,8 @@ from . import store
 from .annotations import Annotations, check_split, find_layout, read_annotations, splits
 from .ave import AVE_SNIPPETS, is_ave, open_ave, read_ave
 from .avep import open_avep, read_avep
-from .folder import Source, open_source
+from .folder import open_source
+from .source import Source
 from .videoset import VideoSet
 
 names = ("tiny", "small", "full")  # simulated; also with "simulated-" before them, as the simulator's other sizes always
@@ -197,7 +198,7 @@ def _load_source(folder: Path, split: str | None, *, name: str | None = None, pr
     source = open_data(folder, split, **options)
     place = store.default_store(source.folder, split, source.variant)
     if not store.is_fresh(place, store.fingerprint(source)):
-        if source.index.bytes() < PACK_FROM:
+        if sum(size for size, _ in source.index.files().values()) < PACK_FROM:
             return source.load(name)
         store.pack_source(source, place, progress)
     videos = store.open_store(place)
