@@ -15,6 +15,7 @@ from .annotations import Annotations, find_layout, splits
 from .arrays import Shapes, read_arrays
 from .checks import feature_notices, scale_notices, shared_names
 from .lists import list_digest, list_version
+from .naming import simulated_size
 from .source import Source
 from .store import open_store, verify
 from .videoset import Notice
@@ -32,7 +33,7 @@ def examine(name_or_folder: str | Path, **options: Any) -> dict[str, Any]:
     modalities, how long snippets and videos are, bad files, bad rows and notices. Options are those of `load`; with
     `missing="skip"` or `"blank"` missing features leave a split usable.
     """
-    size = formats.simulated_size(name_or_folder)
+    size = simulated_size(name_or_folder)
     if size:
         return _report("simulated", None, {split: _simulated(size, split) for split in splits})
     try:
