@@ -1,4 +1,4 @@
-"""Calibration: hand-worked bins and curves, scikit-learn and torchmetrics as oracles, refusals; and the pictures."""
+"""Calibration: hand-worked bins and curves, scikit-learn as an oracle, refusals; and the pictures."""
 
 import math
 
@@ -43,9 +43,29 @@ def test_bins_agree_with_the_libraries(bins):
     ours = reliability(p, y, bins)
     np.testing.assert_allclose(ours.frequency, frequency)
     np.testing.assert_allclose(ours.probability, probability)
-    assert ours.error == pytest.approx(ece(p, y, bins), abs=1e-5)  # torchmetrics
+    assert ours.error == ece(p, y, bins)
     frequency, probability = calibration_curve(y.ravel(), p.ravel(), n_bins=bins, strategy="quantile")
     np.testing.assert_allclose(reliability(p, y, bins, "equal_mass").frequency, frequency, atol=0.02)  # edges fall on other sides
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 7, 10, 15, 20])
+def test_every_edge_lies_in_the_bin_below_it(bins):
+    """Counted in whole numbers: p = i / n lies in the bin k with k / bins < p <= (k + 1) / bins, and 0 in the first."""
+    n = 4 * bins
+    i = np.arange(n + 1)
+    label = np.random.default_rng(bins).integers(0, 2, n + 1)
+    members = [[j for j in i if (k * n < j * bins or k == j == 0) and j * bins <= (k + 1) * n] for k in range(bins)]
+    found = reliability(i / n, label, bins)
+    assert found.count.tolist() == [len(m) for m in members] and sum(found.count) == n + 1
+    expected = sum(abs(sum(m) / n - label[m].sum()) for m in members) / (n + 1)
+    assert found.error == pytest.approx(expected) and ece(i / n, label, bins) == pytest.approx(expected)
+
+
+def test_certain_answers_share_the_last_bin():
+    p, y = np.repeat([1.0, 0.97], 100), np.repeat([1, 0, 1], [80, 20, 100])
+    assert ece(p, y) == pytest.approx(0.985 - 180 / 200)
+    assert ece(np.array([0.95, 1.0]), np.array([0, 1]), bins=10) == pytest.approx(0.975 - 1 / 2)
+    assert reliability(np.array([0.0, 0.1]), np.array([0, 1]), 10).count.tolist() == [2], "0 is in the first bin"
 
 
 def test_equal_mass_keeps_equal_probabilities_together():
