@@ -5,8 +5,8 @@ Probabilities in 0..1 and labels 0 or 1 (or False, True) have one shape with the
 the categories apart. Uncertainties are numbers of any range, larger for less certain. NumPy in, NumPy out, no model known.
 
 scikit-learn does what it has (Brier score, log-likelihood, ROC); bins, risk-coverage, temperature and Platt scaling are ours. All bins
-follow one rule: a bin holds its upper edge, and the first one holds 0 as well. Where most answers are "no", as here, a small ECE is easy: read it beside the
-mean by category and the reliability diagram.
+follow one rule: a bin holds its upper edge, and the first one holds 0 as well. Where most answers are "no", as here, a small ECE is
+easy: read it beside the mean by category and the reliability diagram.
 """
 
 from __future__ import annotations
