@@ -3,13 +3,18 @@
 The repository is the source folder, so that links between README, docs and notebooks are the same here and on a code host.
 """
 
+import json
 import pkgutil
 import re
+from html import escape
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path as File
 
+import numpy as np
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextToPath
 
 project = "cmpae_toolkit"
 author = "The cmpae_toolkit maintainers"
@@ -18,9 +23,6 @@ include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "notebooks/*.i
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 
 nb_execution_mode = "off"
-# A saved notebook has no kernel for its controls: what they say as text stands in their place
-nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
-nb_number_source_lines = False
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -36,8 +38,10 @@ html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_show_sphinx = html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
-html_math_renderer = "mathml"
+html_math_renderer = "outlines"
 pygments_style, pygments_dark_style = "friendly", "monokai"
+
+CONTROLS = "<p><em>Here are controls, which need a running kernel: open the notebook with <code>make lab</code>.</em></p>"
 
 CONTENTS = {
     "The course": "notebooks/*",
@@ -55,9 +59,22 @@ def add_contents(app, docname, source):
         for caption, pages in CONTENTS.items():
             entries, glob = (pages, ":glob:\n") if isinstance(pages, str) else ("\n".join(pages), "")
             source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n{glob}\n{entries}\n```\n"
+    elif docname.startswith("notebooks/"):
+        source[0] = without_controls(source[0])
     elif docname.startswith("docs/api/"):
         for name in modules(docname.rpartition("/")[2]):
             source[0] += f"\n\n## {name}\n\n```{{eval-rst}}\n.. automodule:: cmpae_toolkit.{name}\n```\n"
+
+
+def without_controls(notebook):
+    """A saved notebook for a page without a kernel: a sentence in place of each control, nothing in place of progress bars."""
+    saved = json.loads(notebook)
+    for cell in saved["cells"]:
+        for output in list(cell.get("outputs", [])):
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                progress = "it/s]" in "".join(output["data"].get("text/plain", ""))
+                output["data"] = {"text/html": "" if progress else CONTROLS}
+    return json.dumps(saved)
 
 
 def modules(room):
@@ -80,22 +97,36 @@ def skip(app, what, name, obj, skip, options):
 
 
 def math(self, node):
-    """MathML, which browsers draw themselves: no script, no network."""
+    """A formula as SVG drawn by matplotlib: no script, no network, and the same with every reader's fonts."""
     block = isinstance(node, nodes.math_block)
-    formula = tex2mathml(node.astext(), as_block=block)
-    self.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    drawn = svg(" ".join(node.astext().split()))
+    self.body.append(f'<div class="math">{drawn}</div>' if block else drawn)
     raise nodes.SkipNode
+
+
+def svg(formula):
+    """The outlines of a formula, 1 em as high as the text around it and standing on its line."""
+    draw, font = TextToPath(), FontProperties(size=10, math_fontfamily="stix")
+    width, height, below = draw.get_text_width_height_descent(f"${formula}$", font, ismath=True)
+    vertices, codes = draw.get_text_path(font, f"${formula}$", ismath=True)
+    outline = "".join(
+        {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}[code] + ("" if code == 79 else " ".join(f"{x:.2f}" for x in points))
+        for points, code in Path(np.array(vertices) * (1, -1), codes).iter_segments(curves=True, simplify=False)
+    )
+    box = f'viewBox="0 {below - height:.2f} {width:.2f} {height:.2f}"'
+    size = f'style="width:{width / 10:.3f}em;height:{height / 10:.3f}em;vertical-align:{-below / 10:.3f}em"'
+    return f'<svg class="formula" role="img" aria-label="{escape(formula)}" {box} {size}><path d="{outline}" fill="currentColor"/></svg>'
 
 
 def lead_to_the_readme(app, error):
     """The page that a browser opens in the site's folder."""
     if error is None:
         target = f'<!doctype html><meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
-        Path(app.outdir, "index.html").write_text(f'{target}\n<a href="{root_doc}.html">{project}</a>\n', encoding="utf-8")
+        File(app.outdir, "index.html").write_text(f'{target}\n<a href="{root_doc}.html">{project}</a>\n', encoding="utf-8")
 
 
 def setup(app):
-    app.add_html_math_renderer("mathml", inline_renderers=(math, None), block_renderers=(math, None))
+    app.add_html_math_renderer("outlines", inline_renderers=(math, None), block_renderers=(math, None))
     app.connect("source-read", add_contents)
     app.connect("autodoc-process-docstring", as_rest)
     app.connect("autodoc-skip-member", skip)
