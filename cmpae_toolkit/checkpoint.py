@@ -53,7 +53,8 @@ class Run:
         folder = Path(folder)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
         description = {
-            "method": self.config.method, "config": self.config.to_dict(), "spec": self.spec.to_dict(), "thresholds": self.thresholds.to_dict(),
+            "method": self.config.method, "config": self.config.to_dict(), "spec": self.spec.to_dict(),
+            "thresholds": self.thresholds.to_dict(),
             "best_epoch": self.best_epoch, "data": self.data,
         }
         write_atomically(folder / MODEL, lambda file: file.write(save(tensors)))
@@ -90,7 +91,7 @@ def _read_history(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is no table of numbers ({str(error).splitlines()[0]}): it was damaged; delete it.") from None
 
 
-def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
+def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path | str) -> None:
     """Copies parameters by name. Raises InputError when they are of another configuration, or no finite floating-point numbers."""
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -100,15 +101,17 @@ def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: 
             f"{source} is of another configuration: {name} has shape {given.get(name, 'none')}, the config needs "
             f"{wanted.get(name, 'none')}; use the config.json that was saved with it."
         )
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() != tensors[name].is_floating_point() or tensors[name].is_complex():
+            kind = str(tensors[name].dtype).removeprefix("torch.")
+            raise InputError(f"{source}: {name} holds {kind}, the model has {str(value.dtype).removeprefix('torch.')}.")
     check_finite(tensors, str(source))
     model.load_state_dict(tensors)
 
 
 def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
-    """Raises InputError, naming the first, where weights are of no floating type, or not all finite."""
+    """Raises InputError, naming the first, where weights are not all finite."""
     for name, value in tensors.items():
-        if not value.is_floating_point():
-            raise InputError(f"{source}: {name} holds {str(value.dtype).removeprefix('torch.')}, weights are floating-point numbers.")
         if not bool(value.isfinite().all()):
             raise InputError(f"{source}: {name} holds values that are not finite; training diverged, or the file was damaged.")
 

@@ -159,7 +159,7 @@ class Config(JoMoLDConfig):
     prior_weight: Positive = 2.0  # W: alpha = e + W / 2, vacuity W / S; R-EDL learns with 0.2
 
     # Pooling over snippets, and the joint branch (Eq. 6)
-    pooling: Literal["evidence", "logits"] = "evidence"
+    pooling: Literal["evidence", "logits", "opinions"] = "evidence"  # of the paper, of the released code, of masses (ours)
     separate_attention: bool = False  # one temporal attention for presence and one for absence
     joint: Literal["evidence", "sigmoid", "mmil"] = "evidence"  # "sigmoid": released code; "mmil": HAN's pooling
     joint_input: Literal["attended", "embedded"] = "attended"
@@ -181,6 +181,11 @@ class Config(JoMoLDConfig):
 
     # Inference
     inference_self_share: Share = 0.0  # probability = (1 - share) * with cross-attention + share * without
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pooling == "opinions" and self.separate_attention:
+            raise InputError("pooling 'opinions' needs one attention for both evidences: set separate_attention to false.")
 
 
 # JoMoLD as changes in CMPAE's config: the backbone's row of Table 5. It trains as `JoMoLDConfig()` does, bit for bit.

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .config import JoMoLDConfig
+from .config import HANConfig, JoMoLDConfig
 from .errors import InputError
 
 
@@ -18,7 +18,7 @@ def smooth(label: Float[Tensor, "*any"], strength: float) -> Float[Tensor, "*any
     return strength * label + (1 - strength) / 2
 
 
-def training_labels(weak_label: Float[Tensor, "video category"], config: JoMoLDConfig) -> Float[Tensor, "video modality category"]:
+def training_labels(weak_label: Float[Tensor, "video category"], config: HANConfig) -> Float[Tensor, "video modality category"]:
     """The weak label for each modality, smoothed with that modality's strength."""
     return torch.stack([smooth(weak_label, s) for s in (config.audio_smoothing, config.visual_smoothing)], dim=1)
 
@@ -41,7 +41,8 @@ def noise_ratios(
     thresholds = torch.tensor([config.audio_noise_threshold, config.visual_noise_threshold]).view(2, 1)
     positive = (weak_label > 0.5).unsqueeze(1)
     wrong = positive & (probability.double() * labels / means < thresholds)
-    return wrong.sum(0) / positive.sum(0).clamp_min(1)
+    # as numbers that a file keeps: an estimate that was just made and one read from the cache train the same weights
+    return (wrong.sum(0) / positive.sum(0).clamp_min(1)).double()
 
 
 def _ratios_of_present(probability: Tensor, weak_label: Tensor, config: JoMoLDConfig, present: Tensor) -> Tensor:

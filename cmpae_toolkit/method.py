@@ -131,6 +131,11 @@ class Method(nn.Module):
         raise NotImplementedError
 
     @classmethod
+    def stage(cls, config: MethodConfig) -> MethodConfig | None:
+        """The config of the earlier stage that `prepare` trains, None where there is none: runs of one stage share its supervision."""
+        return None
+
+    @classmethod
     def prepare(cls, config: MethodConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
         """The supervision beside weak labels. It never sees test; `fit` trains an earlier stage where the method has one."""
         return Supervision()

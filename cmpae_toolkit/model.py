@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import MODALITIES, Config, DataSpec
+from .config import MODALITIES, Config, DataSpec, JoMoLDConfig
 from .data.videoset import VideoSet
 from .layers import HybridAttention, TemporalAttention, embeddings, masked, mean_over_modalities, mean_over_snippets, softmax_over
 from .losses import training_losses
 from .method import Batch, Evidence, Features, Fit, Method, Moment, Supervision
-from .methods.jomold import check_ratios, denoised, noise_supervision
-from .opinion import Judgement, Opinion, PointEstimate, accumulate, log_evidence
+from .methods.jomold import check_ratios, denoised, estimator_config, noise_supervision
+from .opinion import Judgement, Opinion, PointEstimate, accumulate, average_masses, log_evidence
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -96,6 +96,10 @@ class CMPAE(Method):
         return self.judge(self.embed(features), cross_attention, valid=valid)
 
     # ---- training -------------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def stage(cls, config: Config) -> JoMoLDConfig | None:
+        return estimator_config(config) if config.denoise else None
 
     @classmethod
     def prepare(cls, config: Config, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
@@ -223,9 +227,11 @@ class CMPAE(Method):
         return log_evidence(logit, c.evidence_function, c.evidence_temperature, c.evidence_clamp)
 
     def pool(self, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
-        """Snippets -> video: attention-weighted sum over snippets of evidence (paper), logits (released code), or probability."""
+        """Snippets -> video: attention-weighted sum of evidence (paper), logits (released code), or masses; of probability without EDL."""
         if logits[1] is None:
             return PointEstimate((attention[0] * logits[0].sigmoid()).sum(-2))
+        if self.config.pooling == "opinions":
+            return average_masses(self.opinion(*logits), attention[0])
         if self.config.pooling == "logits":
             return self.opinion(*((a * z).sum(-2) for z, a in zip(logits, attention, strict=True)))
         logs = (accumulate(self.log_evidence(z), a) for z, a in zip(logits, attention, strict=True))

@@ -226,6 +226,30 @@ def accumulate(
     return torch.logsumexp(attention.clamp_min(torch.finfo(attention.dtype).tiny).log() + log_evidence, dim=-2)
 
 
+def average_masses(opinion: Opinion, attention: Float[Tensor, "*batch snippet category"]) -> Opinion:
+    """The video opinion whose belief, disbelief and vacuity are the attention-weighted means of its snippets'.
+
+    So p_vid = sum_t A_t p_t, and no snippet counts for more than its attention, however much evidence it has. This averages masses; it
+    is neither cumulative nor averaging fusion (book, 12.3 and 12.4), which add or average evidence. Not in the paper. `opinion`
+    (..., snippet, category); `attention` sums to 1 over the snippets, or is 0 everywhere, which gives the vacuous opinion.
+    """
+    log_attention = attention.clamp_min(torch.finfo(attention.dtype).tiny).log()
+
+    def mean(log_mass: Tensor) -> Tensor:
+        return torch.logsumexp(log_attention + log_mass, dim=-2)
+
+    log_weight = math.log(opinion.prior_weight)
+    log_strength = log_weight - mean(log_weight - opinion.log_strength)  # S = W / u
+    priors = _priors(opinion.base_rate, opinion.prior_weight)
+    nothing = attention.sum(-2) == 0
+    logs = []
+    for log_parameter, prior in zip((opinion.log_alpha, opinion.log_beta), priors, strict=True):
+        pooled = mean(log_parameter - opinion.log_strength) + log_strength  # alpha = p S
+        least = log(prior).select(-2, 0) if isinstance(prior, Tensor) else torch.full_like(pooled, math.log(prior))
+        logs.append(torch.where(nothing, least, torch.maximum(pooled, least)))
+    base_rate = opinion.base_rate.select(-2, 0) if isinstance(opinion.base_rate, Tensor) else opinion.base_rate
+    return Opinion.from_log_parameters(*logs, base_rate, opinion.prior_weight)
+
 
 def common_weight(opinions: Sequence[Opinion]) -> float:
     """The prior weight that all opinions share. Raises InputError when they differ, or when there is none."""

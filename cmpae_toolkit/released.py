@@ -67,7 +67,7 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
             "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
             "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
         }
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"this is no state of the released {preset} code: {error} is missing or misshapen.") from None
     categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
     config = presets[preset].changed(width=width)

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from . import data, decode, losses, metrics
 from ._files import flat
 from .batches import Loader, autocast, choose_device
-from .checkpoint import CONFIG, STATE, Run, TrainingState, check_finite, load_run, shipped_run
+from .checkpoint import CONFIG, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
 from .config import MethodConfig, check_same_data, config_for
 from .data.videoset import VideoSet
 from .decode import Thresholds
@@ -55,7 +55,7 @@ def fit(
     state_file = None if folder is None else Path(folder) / STATE
     if state_file is not None and resume and state_file.is_file():
         training.restore(TrainingState.load(state_file, training.key))
-    with tqdm(range(training.epoch + 1, config.epochs + 1), desc="training", disable=not progress) as epochs:
+    with tqdm(range(training.epoch + 1, config.epochs + 1), desc=f"training {config.method}", disable=not progress) as epochs:
         for epoch in epochs:
             row = training.run_epoch(epoch)
             epochs.set_postfix(loss=f"{row['loss']:.3f}", val=f"{row['mean']:.1f}")
@@ -174,16 +174,20 @@ class Training:
         )
 
     def restore(self, state: TrainingState) -> None:
-        """Goes back to where the state was taken."""
-        self.model.load_state_dict(state.model)
+        """Goes back to where the state was taken. Raises InputError where it does not fit this run."""
+        load_parameters(self.model, state.model, "the training state")
         numbers = {n: i for i, (n, _) in enumerate(self.model.named_parameters())}
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.optimizer.items():
-            parameter, _, part = name.rpartition("/")
-            moments.setdefault(numbers[parameter], {})[part] = value
-        optimizer = self.step.optimizer
-        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.epoch, self.history, self.best_epoch, self.best = state.epoch, state.history, state.best_epoch, state.best
+        try:
+            for name, value in state.optimizer.items():
+                parameter, _, part = name.rpartition("/")
+                moments.setdefault(numbers[parameter], {})[part] = value
+            optimizer = self.step.optimizer
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            self.history = [dict(row) for row in state.history]
+            self.epoch, self.best_epoch, self.best = int(state.epoch), int(state.best_epoch), state.best
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"the training state is damaged ({error}): delete it to start anew.") from None
         self.thresholds = Thresholds.from_dict(state.thresholds, self.train_set.categories)
 
     def finish(self) -> Run:

@@ -23,7 +23,7 @@ from cmpae_toolkit.explorer.state import WhatIf, available_orders, describe, exp
 from cmpae_toolkit.explorer.widget import Explorer, draw, export_html
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Evidence
-from cmpae_toolkit.model import CMPAE
+from cmpae_toolkit.methods import get
 from cmpae_toolkit.opinion import PointEstimate
 
 CATEGORIES = ("Speech", "Cat", "Baby_cry_infant_cry")
@@ -49,7 +49,7 @@ def videos():
 def make_run(videos, preset):
     torch.manual_seed(0)
     config = presets[preset].changed(width=16)
-    model = CMPAE(config, videos.spec).eval()
+    model = get(config.method)(config, videos.spec).eval()
     return Run(model, pd.DataFrame({"epoch": [1]}), Thresholds.of(config, videos.categories), 1, {"name": "hand-made", "simulated": True})
 
 
@@ -329,7 +329,7 @@ def test_a_run_of_other_data_is_refused(run):
 def test_a_localisation_threshold_moves_its_answer(tmp_path):
     videos = data.load("simulated-ave", "val").subset(range(4))
     config = presets["ave"].changed(width=16)
-    run = Run(CMPAE(config, videos.spec).eval(), pd.DataFrame(), Thresholds.of(config, videos.categories), 1, {})
+    run = Run(get(config.method)(config, videos.spec).eval(), pd.DataFrame(), Thresholds.of(config, videos.categories), 1, {})
     explorer = Explorer(run, videos)
     explorer.controls["snippet_threshold"].value = 0.0
     assert explorer.state.estimate.all((1,)).any() and explorer.state.estimate.any((0, 1)).sum() == 1

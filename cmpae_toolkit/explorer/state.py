@@ -22,8 +22,7 @@ from ..decode import Thresholds
 from ..errors import InputError
 from ..extract.media import Media
 from ..inference import predict
-from ..method import Evidence
-from ..model import CMPAE
+from ..method import Evidence, Method
 from ..opinion import Judgement, Opinion
 from ..plots import ExplorerState
 from ..plots.theme import readable
@@ -70,7 +69,7 @@ AS_IT_IS = WhatIf()
 
 
 def explore(
-    run_or_model: Run | CMPAE, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
+    run_or_model: Run | Method, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
     snippet: int = 0, log: bool = False, level: str = "snippet", video_threshold: float | None = None,
     snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
     media: Media | None = None,
@@ -86,7 +85,7 @@ def explore(
         raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
     if not 0 <= index < len(video_set):
         raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
-    model = run_or_model if isinstance(run_or_model, CMPAE) else run_or_model.model
+    model = run_or_model if isinstance(run_or_model, Method) else run_or_model.model
     video = what_if.apply(video_set, index)
     if evidence is not None and what_if == AS_IT_IS and cross_attention is None:
         judged = evidence[index : index + 1]
@@ -126,9 +125,9 @@ def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | N
     return {**all_of(judged.snippet), "attention": plain(judged.attention), **{f"video_{n}": x for n, x in all_of(gate).items()}}
 
 
-def thresholds_of(run_or_model: Run | CMPAE) -> Thresholds:
+def thresholds_of(run_or_model: Run | Method) -> Thresholds:
     """A run's thresholds; of a bare model, those of its config."""
-    if isinstance(run_or_model, CMPAE):
+    if isinstance(run_or_model, Method):
         return Thresholds.of(run_or_model.config, run_or_model.spec.categories)
     return run_or_model.thresholds
 

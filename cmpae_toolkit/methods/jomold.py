@@ -32,6 +32,10 @@ class JoMoLD(HAN):
     paper = "Cheng et al.: Joint-modal label denoising for weakly-supervised audio-visual video parsing. ECCV 2022"
 
     @classmethod
+    def stage(cls, config: JoMoLDConfig) -> JoMoLDConfig | None:
+        return estimator_config(config) if config.denoise else None
+
+    @classmethod
     def prepare(cls, config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
         return noise_supervision(config, train_set, val_set, fit)
 

@@ -81,7 +81,7 @@ def dropout_passes(model: CMPAE, video_set: VideoSet, passes: int = PASSES, seed
     index = np.array_split(np.arange(len(video_set)), range(BATCH, len(video_set), BATCH))
     device = next(model.parameters()).device
     with torch.no_grad(), seeded(seed):
-        found = [Evidence.concatenate([model(take(video_set, i, device)[0]).to("cpu") for i in index]) for _ in range(passes)]
+        found = [Evidence.concatenate([model(take(video_set, i, device).features).to("cpu") for i in index]) for _ in range(passes)]
     model.train(was_training)
     return found
 

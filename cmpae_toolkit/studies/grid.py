@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from ..decode import Thresholds, decode
 from ..errors import InputError
 from ..explorer.state import save_figures
 from ..inference import accuracy_floors, evaluate, floors, predict, score
-from ..method import Evidence
-from ..train import estimate_noise_ratios, estimator_config, fit
+from ..method import Evidence, Supervision
+from ..methods import get
+from ..train import fit
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
 CURVE = np.round(np.arange(0.05, 0.96, 0.05), 2)  # snippet thresholds at which val is scored
@@ -76,15 +78,14 @@ def run_grid(
 
     `workers` local processes with `threads` threads each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the
     workers of that cluster, which must be able to load the data by the same name. Results come back here and are written here. A
-    worker that dies loses nothing: its run is given to another. Each data set's and seed's noise ratios are estimated first, once.
+    worker that dies loses nothing: its run is given to another. Each data set's and seed's earlier stage is trained first, once.
     """
     folder = Path(folder)
     with _backend(workers, threads, scheduler):
         todo = [job for job in grid if not _is_finished(folder / job.file)]
-        estimators = {_estimator_key(job): job for job in todo if job.config.denoise}
-        estimates = [(job, threads, device) for job in estimators.values()]
-        ratios = {_estimator_key(job): values for (job, *_), values in _results(_estimate, estimates, "noise ratios")}
-        runs = [(job, threads, device, ratios.get(_estimator_key(job))) for job in todo]
+        stages = {_stage(job): (job, threads, device) for job in todo if get(job.config.method).stage(job.config) is not None}
+        prepared = {_stage(job): made for (job, *_), made in _results(_prepare, list(stages.values()), "earlier stages")}
+        runs = [(job, threads, device, prepared.get(_stage(job))) for job in todo]
         for (job, *_), result in _results(_run, runs, "runs"):
             write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
     return collect(folder)
@@ -115,38 +116,37 @@ def _numbered(call, number: int, item: tuple) -> tuple[int, Any]:
     return number, call(*item)
 
 
-def _estimator_key(job: Job) -> Any:
-    """Jobs of one key have the same noise ratios."""
-    return job.data, estimator_config(job.config)
+def _stage(job: Job) -> Any:
+    """Jobs of one earlier stage on the same data share its supervision."""
+    return job.data, get(job.config.method).stage(job.config)
 
 
-def _estimate(job: Job, threads: int, device: str | None) -> list[list[float]]:
+def _prepare(job: Job, threads: int, device: str | None) -> Supervision:
     torch.set_num_threads(threads)
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    return estimate_noise_ratios(job.config, train_set, val_set, device=device, progress=False).tolist()
+    return get(job.config.method).prepare(job.config, train_set, val_set, partial(fit, device=device, progress=False))
 
 
-def _run(job: Job, threads: int, device: str | None, ratios: list[list[float]] | None) -> dict[str, Any]:
+def _run(job: Job, threads: int, device: str | None, supervision: Supervision | None) -> dict[str, Any]:
     torch.set_num_threads(threads)
     try:
-        return run(job, device, ratios)
+        return run(job, device, supervision)
     except Exception as error:  # recorded, so that the rest of the grid goes on
         where = traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")
         return {"error": f"{type(error).__name__}: {error}", "traceback": where}
 
 
-def run(job: Job, device: str | None = None, ratios: list[list[float]] | None = None) -> dict[str, Any]:
+def run(job: Job, device: str | None = None, supervision: Supervision | None = None) -> dict[str, Any]:
     """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val.
 
-    `ratios`: the noise ratios (modality, category) where they are known already.
+    `supervision`: what the method's `prepare` makes, where it is made already.
     """
     started = time.perf_counter()
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    known = None if ratios is None else torch.tensor(ratios, dtype=torch.float64)
-    trained = fit(job.config, train_set, val_set, ratios=known, device=device, progress=False)
+    trained = fit(job.config, train_set, val_set, supervision=supervision, device=device, progress=False)
     curve = threshold_curve(predict(trained.model, val_set), trained.thresholds, val_set.reference)
     test_set = data.load(job.data, job.split)
-    rolls = decode(predict(trained.model, test_set), trained.thresholds)
+    rolls = trained.model.decode(predict(trained.model, test_set), trained.thresholds)
     return {
         **provenance(trained, test_set, device), "split": job.split, "scores": score(job.config, rolls, test_set.reference),
         "per_video": _type_per_video(rolls, test_set.reference), "per_category": _per_category(rolls, test_set.reference),
