@@ -8,13 +8,12 @@ import pkgutil
 import re
 from html import escape
 from importlib import import_module
-from pathlib import Path as File
+from pathlib import Path
 
-import numpy as np
 from docutils import nodes
 from matplotlib.font_manager import FontProperties
-from matplotlib.path import Path
-from matplotlib.textpath import TextToPath
+from matplotlib.textpath import TextPath, TextToPath
+from matplotlib.transforms import Affine2D
 
 project = "cmpae_toolkit"
 author = "The cmpae_toolkit maintainers"
@@ -41,6 +40,7 @@ html_theme_options = {"navigation_with_keys": True}
 html_math_renderer = "outlines"
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
+SIZE = 10  # of the formulas, in units of their drawing
 CONTROLS = "<p><em>Here are controls, which need a running kernel: open the notebook with <code>make lab</code>.</em></p>"
 
 CONTENTS = {
@@ -106,15 +106,16 @@ def math(self, node):
 
 def svg(formula):
     """The outlines of a formula, 1 em as high as the text around it and standing on its line."""
-    draw, font = TextToPath(), FontProperties(size=10, math_fontfamily="stix")
-    width, height, below = draw.get_text_width_height_descent(f"${formula}$", font, ismath=True)
-    vertices, codes = draw.get_text_path(font, f"${formula}$", ismath=True)
+    braced = re.sub(r"(\\mathcal) (\w)", r"\1{\2}", formula)  # matplotlib takes no letter without braces
+    text, font = f"${braced}$", FontProperties(size=SIZE, math_fontfamily="stix")
+    width, height, below = TextToPath().get_text_width_height_descent(text, font, ismath=True)
+    upright = TextPath((0, 0), text, size=SIZE, prop=font).transformed(Affine2D().scale(1, -1))  # SVG counts downwards
     outline = "".join(
         {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}[code] + ("" if code == 79 else " ".join(f"{x:.2f}" for x in points))
-        for points, code in Path(np.array(vertices) * (1, -1), codes).iter_segments(curves=True, simplify=False)
+        for points, code in upright.iter_segments(simplify=False)
     )
     box = f'viewBox="0 {below - height:.2f} {width:.2f} {height:.2f}"'
-    size = f'style="width:{width / 10:.3f}em;height:{height / 10:.3f}em;vertical-align:{-below / 10:.3f}em"'
+    size = f'style="width:{width / SIZE:.3f}em;height:{height / SIZE:.3f}em;vertical-align:{-below / SIZE:.3f}em"'
     return f'<svg class="formula" role="img" aria-label="{escape(formula)}" {box} {size}><path d="{outline}" fill="currentColor"/></svg>'
 
 
@@ -122,7 +123,7 @@ def lead_to_the_readme(app, error):
     """The page that a browser opens in the site's folder."""
     if error is None:
         target = f'<!doctype html><meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
-        File(app.outdir, "index.html").write_text(f'{target}\n<a href="{root_doc}.html">{project}</a>\n', encoding="utf-8")
+        Path(app.outdir, "index.html").write_text(f'{target}\n<a href="{root_doc}.html">{project}</a>\n', encoding="utf-8")
 
 
 def setup(app):
