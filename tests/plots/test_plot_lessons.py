@@ -1,5 +1,10 @@
 """The course's pictures: what is drawn is what was given."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -60,13 +65,29 @@ def test_category_bars_have_a_bar_for_each_modality_and_category():
     assert plots.png(ax.figure)
 
 
-def test_keep_writes_where_there_is_a_folder(tmp_path):
+def test_keep_writes_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMPAE_FIGURES", str(tmp_path / "figures"))
     ax = plots.lines([1, 2], {"one": [3, 4]})
     for picture, name in ((ax, "a.png"), (ax.figure, "b.png")):
-        shown = plots.keep(picture, name, tmp_path)
-        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / name).read_bytes(), {"alt": shown.alt})
+        shown = plots.keep(picture, name)
+        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / "figures" / name).read_bytes(), {"alt": shown.alt})
         assert len(shown.png) < len(plots.png(ax.figure)) and repr(shown) == "<picture with 1 axes>"
-    assert plots.keep(ax, "a.png", tmp_path / "absent").figure is ax.figure and not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("setting", [None, ""])
+def test_keep_writes_into_a_temporary_folder_that_ends_with_the_process(tmp_path, setting):
+    """A process of its own in an empty folder: nothing is left in it, and nothing in the temporary folder."""
+    code = "from cmpae_toolkit import plots; ax = plots.lines([1, 2], {'one': [3, 4]}); plots.keep(ax, 'a.png'); plots.keep(ax, 'b.png'); "
+    code += "folder = plots.figures_folder(); print(folder, *sorted(p.name for p in folder.iterdir()))"
+    (tmp_path / "figures").mkdir(), (tmp_path / "notebooks").mkdir(), (tmp_path / "temporary").mkdir()
+    own = {k: v for k, v in os.environ.items() if k != "CMPAE_FIGURES"}
+    own |= {"TMPDIR": str(tmp_path / "temporary"), "MPLCONFIGDIR": str(tmp_path)}
+    own |= {"PYTHONPATH": os.pathsep.join([str(Path(plots.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])}
+    own |= {} if setting is None else {"CMPAE_FIGURES": setting}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "notebooks", env=own, capture_output=True, text=True, check=True)
+    folder, *files = done.stdout.split()
+    assert files == ["a.png", "b.png"] and Path(folder).parent == tmp_path / "temporary"
+    assert not any(any((tmp_path / name).iterdir()) for name in ("figures", "notebooks", "temporary"))
 
 
 def test_the_alternative_text_says_every_title():

@@ -1,10 +1,11 @@
 """The explorer: its state against the model's output, what-ifs, orders worked by hand, and the widgets without a browser."""
 
-import html
-import re
+import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+import anywidget
 import ipywidgets
 import numpy as np
 import pandas as pd
@@ -18,9 +19,9 @@ from cmpae_toolkit.config import presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer import choices
-from cmpae_toolkit.explorer.state import WhatIf, available_orders, describe, explore, name, order, ranks
-from cmpae_toolkit.explorer.widget import Explorer, draw, export_html
+from cmpae_toolkit.explorer import Explorer, WhatIf, explore, export_html, order, widget
+from cmpae_toolkit.explorer.page import packed
+from cmpae_toolkit.explorer.state import available_orders, name, ranks
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Evidence
 from cmpae_toolkit.methods import get
@@ -51,6 +52,12 @@ def make_run(videos, preset):
     config = presets[preset].changed(width=16)
     model = get(config.method)(config, videos.spec).eval()
     return Run(model, pd.DataFrame({"epoch": [1]}), Thresholds.of(config, videos.categories), 1, {"name": "hand-made", "simulated": True})
+
+
+def drawn(explorer):
+    """All that the browser is told to draw, as it is sent."""
+    traits = ("video", "media", "chosen", "snippet", "level", "log")
+    return json.dumps({name: getattr(explorer.picture, name) for name in traits}, allow_nan=False)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +179,8 @@ def test_orders_that_data_or_heads_cannot_give(videos, run):
 @pytest.mark.parametrize("preset", ["paper", "jomold", "released", "han"])
 def test_the_widgets_show_every_preset(videos, preset):
     explorer = Explorer(make_run(videos, preset), videos)
-    assert explorer.picture.value.startswith("<svg") and html.escape(describe(explorer.state)) in explorer.picture.value
-    assert "simulated" in explorer.caption.value
+    assert isinstance(explorer.picture, anywidget.AnyWidget) and explorer.picture in explorer.widget.children
+    assert "simulated" in explorer.picture.video["title"]
     assert (explorer.state.presence is None) == (preset != "paper")
     assert explorer.controls["categories"].value == explorer.state.chosen
 
@@ -181,19 +188,38 @@ def test_the_widgets_show_every_preset(videos, preset):
 def test_every_control_changes_the_picture(run, videos):
     explorer = Explorer(run, videos)
     c, chosen = explorer.controls, explorer.controls["categories"]
-    seen = {explorer.picture.value}
+    seen = {drawn(explorer)}
     changes = [
         ("video", 3), ("snippet", 2), ("log", True), ("level", "video"), ("level", "snippet"),
         ("mute_visual", True), ("mute_visual", False), ("scale_audio", 2.5), ("swap", 1), ("alone", True),
         ("video_threshold", 0.0), ("snippet_threshold", 0.2), ("own", True),
     ]
     for control, value in changes:
-        before = explorer.picture.value
+        before = drawn(explorer)
         c[control].value = value
-        assert explorer.picture.value != before, control
-        seen.add(explorer.picture.value)
+        assert drawn(explorer) != before, control
+        seen.add(drawn(explorer))
     chosen.value = ()
-    assert explorer.state.chosen == () and explorer.picture.value not in seen
+    assert explorer.state.chosen == () and drawn(explorer) not in seen
+
+
+def test_the_picture_is_sent_what_is_new_and_no_more(run, videos):
+    """A moved snippet is one number; the arrays of the video are not sent again."""
+    explorer, changed = Explorer(run, videos), []
+    explorer.picture.observe(lambda change: changed.append(change["name"]))
+    for control, value, expected in (
+        ("snippet", 2, {"snippet"}), ("log", True, {"log"}), ("video_threshold", 0.0, {"video"}), ("video", 3, {"video"}),
+        ("scale_audio", 2.0, {"video"}),
+    ):
+        changed.clear()
+        explorer.controls[control].value = value
+        assert set(changed) - {"chosen"} == expected, control
+
+
+def test_the_pointer_over_the_picture_moves_the_snippet(run, videos):
+    explorer = Explorer(run, videos)
+    explorer.picture.snippet = 3
+    assert explorer.controls["snippet"].value == 3 and explorer.state.snippet == 3
 
 
 def test_muting_in_the_widget_without_cross_attention_moves_audio_absence_only(run, videos):
@@ -229,11 +255,33 @@ def test_search_and_order_list_the_videos(run, videos):
     expected = order(explorer.evidence, videos, run.thresholds, "wrong and confident")
     assert [i for _, i in c["video"].options] == expected
     assert c["video"].value == expected[0] and "video_" + str(expected[0]) in explorer.state.title
-    picture = explorer.picture.value
+    picture = drawn(explorer)
     c["search"].value = "no such category"
-    assert c["video"].options == () and explorer.found.value.startswith("0 of 6") and explorer.picture.value == picture
+    assert c["video"].options == () and explorer.found.value.startswith("0 of 6") and drawn(explorer) == picture
     c["search"].value = "cat"
     assert all("Cat" in text for text, _ in c["video"].options)
+
+
+def test_a_shorter_video_ends_where_it_ends(videos, tmp_path):
+    """Of a padded set: the arrays are cut to the video's own length, the slider ends there, and seconds follow the snippets'."""
+    padded = replace(videos, lengths=np.array([3, 5, 5, 5, 5, 5]), snippet_seconds=0.5)
+    run = make_run(padded, "paper")
+    state = explore(run, padded, 0, snippet=4)
+    assert state.estimate.shape[1] == state.presence.shape[1] == state.attention.shape[1] == state.reference.shape[1] == 3
+    assert state.snippet == 2 and state.moment == "at 1 to 1.5 s"
+    explorer = Explorer(run, padded)
+    assert explorer.controls["snippet"].max == 2
+    explorer.controls["video"].value = 1
+    assert explorer.controls["snippet"].max == 4 and explorer.state.estimate.shape[1] == 5
+
+
+def test_a_video_without_sound_says_so(videos):
+    silent = replace(videos, present=np.array([[False, True]] + [[True, True]] * (VIDEOS - 1)))
+    state = explore(make_run(silent, "paper"), silent, 0, video_threshold=0.0, snippet_threshold=0.0)
+    assert state.present == (False, True) and not state.estimate[0].any() and state.estimate[1].all()
+    assert "audio (absent)" in {t.get_text() for t in plots.figure_3(state).texts}
+    both = explore(make_run(silent, "paper"), silent, 1, WhatIf(swap_visual_with=0))
+    assert both.present == (True, True)
 
 
 def test_an_empty_set(run, videos):
@@ -243,8 +291,11 @@ def test_an_empty_set(run, videos):
 
 def test_the_picture_is_of_the_state(run, videos):
     explorer = Explorer(run, videos)
-    assert explorer.picture.value == plots.explorer_svg(explorer.state, describe(explorer.state))
-    assert draw(explorer.state).get_figwidth() > 10
+    explorer.controls["log"].value = True
+    expected = packed(explorer.state)
+    assert {name: explorer.picture.video[name] for name in expected} == expected and explorer.picture.log
+    assert [videos.categories[c] for c in explorer.picture.chosen] == list(explorer.state.chosen)
+    assert explorer.picture.video["thresholds"]["video"] == run.thresholds.video.ravel().tolist()
 
 
 def test_the_video_level_draws_the_videos_own_opinions(run, videos):
@@ -282,8 +333,8 @@ def test_odd_sizes_and_no_reference(videos, snippets, categories):
     explorer.controls["snippet"].value = snippets - 1
     explorer.controls["video_threshold"].value = 0.0
     explorer.controls["snippet_threshold"].value = 0.0
-    assert explorer.state.estimate.all() and "No dense reference" in explorer.picture.value
-    assert plots.png(draw(explorer.state)).startswith(b"\x89PNG")
+    assert explorer.state.estimate.all() and explorer.picture.video["scores"] is None
+    assert plots.png(plots.figure_3(explorer.state)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -296,8 +347,8 @@ def test_evidence_beyond_all_floats(videos, bias, log):
     explorer.controls["log"].value = log
     for level in ("snippet", "video"):
         explorer.controls["level"].value = level
-        assert not re.search(r"\b(nan|inf)\b", explorer.picture.value)
-        assert plots.png(draw(explorer.state)).startswith(b"\x89PNG")
+        assert drawn(explorer)  # which would be an error with NaN or infinity
+        assert plots.png(plots.figure_3(explorer.state)).startswith(b"\x89PNG")
 
 
 def test_another_split_another_set_and_what_does_not_fit(tmp_path, monkeypatch):
@@ -310,9 +361,9 @@ def test_another_split_another_set_and_what_does_not_fit(tmp_path, monkeypatch):
     assert dict(c["checkpoint"].options)["runs/own"] == own.relative_to(tmp_path)
     c["split"].value = "val"
     assert "(val)" in explorer.state.title and len(explorer.evidence.attention) == len(data.load("small", "val"))
-    before = explorer.picture.value
+    before = drawn(explorer)
     c["data"].value = "tiny"
-    assert "checkpoint" in explorer.found.value and explorer.picture.value == before
+    assert "checkpoint" in explorer.found.value and drawn(explorer) == before
     c["checkpoint"].value = own.relative_to(tmp_path)
     assert "simulated tiny (val)" in explorer.state.title
     c["data"].value = "no such set"
@@ -340,26 +391,27 @@ def test_a_localisation_threshold_moves_its_answer(tmp_path):
 
 
 def test_media_are_shown_where_they_are(run, videos, tmp_path):
-    assert "no media files at hand" in Explorer(run, videos).picture.value
+    assert Explorer(run, videos).picture.media == {"frames": [None] * SNIPPETS, "waveform": None, "note": "no media files at hand"}
     (tmp_path / "video_0").mkdir()
     Image.new("RGB", (64, 36), "red").save(tmp_path / "video_0" / "1.png")
     explorer = Explorer(run, videos, media=tmp_path)
-    assert explorer.picture.value.count("<image") == SNIPPETS
+    assert all(address.startswith("data:image/jpeg;base64,") for address in explorer.picture.media["frames"])
+    assert len(explorer.picture.media["frames"]) == SNIPPETS
     explorer.controls["video"].value = 1
-    assert "<image" not in explorer.picture.value and "no media files at hand" in explorer.picture.value
+    assert explorer.picture.media["frames"] == [None] * SNIPPETS and "no media files at hand" in explorer.picture.media["note"]
 
 
 def test_checkpoints_and_data_sets_that_can_be_named(tmp_path):
     (tmp_path / "runs" / "half").mkdir(parents=True)
     (tmp_path / "runs" / "half" / "config.json").write_text("{}")
-    found = choices.checkpoints([tmp_path])
+    found = widget.checkpoints([tmp_path])
     assert "runs/half" not in found  # its model is missing
     assert all(checkpoint.load_run(folder) for folder in list(found.values())[:1])
-    assert {"small", "simulated-ave", "llp"} <= set(choices.data_sets())
+    assert {"small", "simulated-ave", "llp"} <= set(widget.data_sets())
 
 
 def test_the_benchmark_measures_every_kind_of_update():
-    path = Path(__file__).parents[1] / "benchmarks" / "explorer.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "explorer.py"
     benchmark = runpy.run_path(str(path))
     times = benchmark["measure"](1)
     assert all(times[control] for control in benchmark["UPDATES"])

@@ -4,15 +4,15 @@ import base64
 import json
 import re
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_explorer import make_run, videos  # noqa: F401
 
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer.page import HERE, MOST_LOG, changes, interesting
-from cmpae_toolkit.explorer.state import explore
-from cmpae_toolkit.explorer.widget import export_html
+from cmpae_toolkit.explorer import explore, export_html
+from cmpae_toolkit.explorer.page import HERE, changes, interesting
 from cmpae_toolkit.inference import predict
 
 
@@ -23,7 +23,7 @@ def numbers(text, kind, shape):
 def content(path):
     """The page's text and its numbers."""
     page = path.read_text(encoding="utf-8")
-    return page, json.loads(re.search(r"cmpae\.start\((\{.*\})\);", page)[1])
+    return page, json.loads(re.search(r'<script type="application/json" id="data">(.*)</script>', page)[1])
 
 
 @pytest.mark.parametrize("preset", ["paper", "jomold"])
@@ -40,8 +40,9 @@ def test_the_numbers_are_the_models(videos, tmp_path, preset):  # noqa: F811
             for short, array in (("e", state.presence), ("a", state.absence)):
                 assert (short in packed) == (preset == "paper")
                 if array is not None:
-                    logs = numbers(packed[short], "<u2", shape) * values["evidence_step"]
-                    np.testing.assert_allclose(logs, np.log1p(array), atol=0.51 * MOST_LOG / 65535 + 1e-6)
+                    logs = numbers(packed[short], "<u2", shape) * packed["evidence_step"]
+                    np.testing.assert_allclose(logs, np.log1p(array), atol=0.51 * packed["evidence_step"] + 1e-6)
+                    assert packed["evidence_step"] < 1e-3 and packed["prior_weight"] == 2
             attention = numbers(packed["attention"], "u1", shape) * packed["attention_step"]
             np.testing.assert_allclose(attention, state.attention, atol=0.51 * packed["attention_step"])
         bits = np.unpackbits(numbers(video["reference"], "u1", -1))[: np.prod(shape)].reshape(shape)
@@ -58,11 +59,14 @@ def test_it_needs_nothing_else_and_hides_nothing(videos, tmp_path):  # noqa: F81
         assert f'for="{control}"' in page or re.search(rf'<label><input[^>]* id="{control}"', page), control
 
 
+NASTY = ("</script><b>", "<!--<script>", "$x$ & \"y\" 'z' \\u003c")
+
+
 def test_a_script_in_a_name_stays_text(videos, tmp_path):  # noqa: F811
-    odd = videos.subset([0, 1])
-    object.__setattr__(odd, "categories", ("</script><b>", "Cat", "Dog"))
+    odd = replace(videos.subset([0, 1]), categories=NASTY, name="<!--<script>", ids=("<i>0", "</script>"), filenames=())
     page, values = content(export_html(make_run(odd, "paper"), odd, tmp_path / "page.html"))
-    assert values["categories"][0] == "</script><b>" and page.count("</script>") == 1
+    assert values["categories"] == list(NASTY) and values["videos"][1]["name"].startswith("</script>")
+    assert page.count("</script>") == page.count("<script") == 2 and "<!--" not in page
 
 
 def test_which_videos_are_exported(videos, tmp_path):  # noqa: F811

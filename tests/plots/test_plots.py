@@ -11,14 +11,12 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from states import LEVELS, SCORES, make_state
 
 from cmpae_toolkit import plots
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.extract.media import Media
 from cmpae_toolkit.plots import theme
 from cmpae_toolkit.plots.datasets import run_lengths
-
-LEVELS, SCORES = ("segment", "event"), ("audio", "visual", "audio_visual", "type", "event")
 
 
 @pytest.fixture(autouse=True)
@@ -30,25 +28,6 @@ def nothing_leaks():
     import matplotlib.pyplot as plt
 
     assert plt.get_fignums() == []
-
-
-def make_state(snippets=10, count=3, chosen=2, evidence=True, reference=True, events=True, **fields):
-    rng = np.random.default_rng(0)
-    categories = tuple(f"Category_{i}_with_a_long_name" for i in range(count))
-    presence, absence = np.exp(rng.normal(0, 1.5, (2, 2, snippets, count)))
-    strength = presence + absence + 2
-    roll = np.zeros((2, snippets, count), bool)
-    if events:
-        roll[0, 1:3, 0], roll[1, 2:4, 0] = True, True
-    threshold = np.full((2, count), 0.5)
-    return plots.ExplorerState(**dict(
-        title="simulated small (test): video 0", categories=categories, chosen=categories[:chosen],
-        probability=(presence + 1) / strength, vacuity=2 / strength if evidence else None,
-        presence=presence if evidence else None, absence=absence if evidence else None,
-        attention=rng.dirichlet(np.ones(snippets), (2, count)).transpose(0, 2, 1), reference=roll if reference else None,
-        estimate=np.roll(roll, 1, axis=1), video_probability=np.full((2, count), 0.7), video_thresholds=threshold,
-        snippet_thresholds=threshold, scores={level: dict.fromkeys(SCORES, 50.0) for level in LEVELS} if reference else None,
-    ) | fields)
 
 
 def said(ax):
@@ -280,6 +259,13 @@ def test_data_set_pictures_without_events():
     assert drawn(plots.modality_shares("abc", none)) and drawn(plots.durations(none))
 
 
+def test_runs_of_true():
+    roll = np.array([[True, True, False, True], [False, True, True, False], [False] * 4])
+    starts, ends = theme.runs(roll)
+    assert list(zip(starts, ends, strict=True)) == [(0, 2), (3, 4), (1, 3)]
+    assert [x.tolist() for x in theme.runs(roll[1])] == [[1], [3]]
+
+
 def test_lengths_of_runs():
     roll = np.zeros((2, 5, 1), bool)
     roll[0, [0, 1, 3], 0], roll[1, :, 0] = True, True
@@ -290,8 +276,9 @@ STATES = {
     "one category": dict(count=1, chosen=1), "three": dict(count=3, chosen=3, log=True), "25": dict(count=25, chosen=25),
     "short": dict(snippets=4, snippet=3), "long": dict(snippets=20, snippet=19), "no event": dict(events=False),
     "no reference": dict(reference=False), "neither": dict(reference=False, events=False), "nothing chosen": dict(chosen=0),
-    "point estimates": dict(evidence=False), "blank media": dict(media=Media((None,) * 10)),
-    "media": dict(media=Media((np.full((9, 16, 3), 99, np.uint8),) * 10, np.array([[-1.0, 1.0]] * 50))),
+    "point estimates": dict(evidence=False), "blank media": dict(frames=(None,) * 10, note="no media"),
+    "media": dict(frames=(np.full((9, 16, 3), 99, np.uint8),) * 10, waveform=np.array([[-1.0, 1.0]] * 50)),
+    "no attention": dict(attention=None), "half seconds": dict(seconds=0.5), "no sound": dict(present=(False, True)),
 }
 
 
@@ -362,3 +349,18 @@ def test_a_given_axes_is_used_and_a_callers_style_has_no_say():
 def test_names_are_made_readable():
     assert theme.readable("Baby_cry_infant_cry", 12) == "Baby cry\ninfant cry"
     assert theme.readable("Speech") == "Speech"
+
+
+def test_pictures_of_media():
+    ax = plots.frames((np.zeros((4, 6, 3), np.uint8), None), snippets=2)
+    assert len(ax.images) == 1 and len(ax.patches) == 2
+    assert len(plots.waveform(np.array([[-1.0, 1.0]] * 7), snippets=2).collections) == 1
+    assert "no media" in plots.waveform(None, note="no media files at hand").texts[0].get_text()
+
+
+def test_seconds_follow_the_length_of_a_snippet():
+    state = make_state(snippets=6, seconds=0.5, snippet=3)
+    ax = plots.tracks(state.reference, state.categories, seconds=0.5)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "0.5", "1", "1.5", "2", "2.5", "3"]
+    assert state.moment == "at 1.5 to 2 s"
+    assert [t.get_text() for t in plots.durations(state.reference[None], seconds=0.5).get_xticklabels()][:2] == ["0.5", "1"]
