@@ -59,6 +59,9 @@ def test_every_edge_lies_in_the_bin_below_it(bins):
     assert found.count.tolist() == [len(m) for m in members] and sum(found.count) == n + 1
     expected = sum(abs(sum(m) / n - label[m].sum()) for m in members) / (n + 1)
     assert found.error == pytest.approx(expected) and ece(i / n, label, bins) == pytest.approx(expected)
+    edges = np.arange(bins + 1) / bins
+    assert reliability(np.nextafter(edges[:-1], 1), np.zeros(bins), bins).count.tolist() == [1] * bins, "one step above its lower edge"
+    assert reliability(np.nextafter(edges[1:], 0), np.zeros(bins), bins).count.tolist() == [1] * bins, "one step below its upper edge"
 
 
 def test_certain_answers_share_the_last_bin():
