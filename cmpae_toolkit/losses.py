@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._log_domain import digamma_of_exp
+from ._log_domain import digamma_of_exp, with_prior_one
 from .config import Config, MethodConfig
 from .opinion import Judgement, Opinion
 
@@ -96,18 +96,23 @@ def evidence_risk(
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) (e + 1), b = (1 - y) + y (ê + 1): only misleading evidence is shrunk, down to 0.
+    """Shrinks misleading evidence to 0: KL(Beta(a, b) || Beta(1, 1)) with a = 1 + (1 - y) e and b = 1 + y ê, labels y in 0..1.
 
-    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. With the paper's prior e + 1 is alpha; with another prior weight or base
-    rate the term still acts on the evidence, and its minimum is no evidence. In float64 where the device has it: the terms cancel. Beyond
-    alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
+    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. Whatever the opinion's prior weight and base rate are, the evidence
+    is weighed against the uniform Beta(1, 1), so that no evidence costs nothing. The term is computed in float64 where the device
+    has it, since its parts cancel. Beyond e + 1 = exp(20) it goes on as log(e + 1), which it has become by then, so that huge
+    evidence neither overflows nor rounds.
+
+    >>> misled = Opinion(presence=torch.tensor([0.0, 3.0]), absence=torch.tensor([9.0, 9.0]))
+    >>> kl_to_uniform(misled, label=torch.zeros(2)).tolist()  # log(e + 1) + 1 / (e + 1) - 1
+    [0.0, 0.636...]
     """
     wide = _wide(label)
     y = label.to(wide)
-    log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
+    parameters = zip((opinion.log_alpha, opinion.log_beta), opinion.priors, strict=True)
+    log_alpha, log_beta = (with_prior_one(x.to(wide), prior) for x, prior in parameters)  # of e + 1, ê + 1
     beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
-    prior, counter_prior = opinion.priors
-    alpha, beta = log_alpha.clamp_max(LARGEST_LOG).exp() + (1 - prior), log_beta.clamp_max(LARGEST_LOG).exp() + (1 - counter_prior)
+    alpha, beta = (x.clamp_max(LARGEST_LOG).exp() for x in (log_alpha, log_beta))
     a, b = y + (1 - y) * alpha, (1 - y) + y * beta
     log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
     mean_logs = (a - 1) * torch.digamma(a) + (b - 1) * torch.digamma(b) - (a + b - 2) * torch.digamma(a + b)
