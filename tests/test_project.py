@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cmpae_toolkit"
 
+
 def test_imports_point_one_way():
     """The contracts stand in pyproject.toml."""
     result = subprocess.run([Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
