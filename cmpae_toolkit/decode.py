@@ -167,11 +167,8 @@ def event_table(rolls: np.ndarray, evidence, categories: Sequence[str], names: S
     snippet = probabilities(evidence)["snippet"]
     vacuity = evidence.snippet.vacuity
     vacuity = None if vacuity is None else vacuity.detach().cpu().numpy()
-    tracks = metrics.with_audio_visual(np.asarray(rolls))
-    edges = np.diff(np.pad(tracks.astype(np.int8), ((0, 0), (0, 0), (1, 1), (0, 0))), axis=2)
-    onsets, offsets = (np.argwhere(np.moveaxis(edges == sign, 3, 2)) for sign in (1, -1))
     rows = []
-    for (v, track, c, onset), (*_, offset) in zip(onsets, offsets, strict=True):
+    for v, track, c, onset, offset in metrics.events(metrics.with_audio_visual(np.asarray(rolls))):
         span = (v, slice(None) if track == 2 else track, ..., slice(onset, offset), c)
         rows.append(dict(
             filename=names[v], onset=int(onset), offset=int(offset), category=categories[c], track=TRACKS[track],

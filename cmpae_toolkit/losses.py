@@ -96,16 +96,18 @@ def evidence_risk(
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) alpha, b = (1 - y) + y beta: only misleading evidence is shrunk.
+    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) (e + 1), b = (1 - y) + y (ê + 1): only misleading evidence is shrunk, down to 0.
 
-    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. In float64 where the device has it: the terms cancel. Beyond
+    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. With the paper's prior e + 1 is alpha; with another prior weight or base
+    rate the term still acts on the evidence, and its minimum is no evidence. In float64 where the device has it: the terms cancel. Beyond
     alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
     """
     wide = _wide(label)
     y = label.to(wide)
     log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
     beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
-    alpha, beta = (x.clamp_max(LARGEST_LOG).exp() for x in (log_alpha, log_beta))
+    prior, counter_prior = opinion.priors
+    alpha, beta = log_alpha.clamp_max(LARGEST_LOG).exp() + (1 - prior), log_beta.clamp_max(LARGEST_LOG).exp() + (1 - counter_prior)
     a, b = y + (1 - y) * alpha, (1 - y) + y * beta
     log_normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
     mean_logs = (a - 1) * torch.digamma(a) + (b - 1) * torch.digamma(b) - (a + b - 2) * torch.digamma(a + b)

@@ -89,6 +89,29 @@ def with_audio_visual(roll: np.ndarray) -> np.ndarray:
     return np.concatenate([roll, roll[:, :1] & roll[:, 1:]], axis=1)
 
 
+def events(roll: np.ndarray) -> np.ndarray:
+    """The events of a roll (video, track, snippet, category), bool: maximal runs of snippets, each a row of whole numbers.
+
+    Columns: video, track, category, onset, offset (in snippets, half-open), in the order of the columns. Raises InputError on another
+    number of axes.
+
+    >>> roll = np.zeros((1, 2, 5, 1), bool)
+    >>> roll[0, 1, 1:3] = True
+    >>> events(roll).tolist()
+    [[0, 1, 0, 1, 3]]
+    """
+    if np.ndim(roll) != 4:
+        raise InputError(f"a roll has the axes video, track, snippet, category; this one has the shape {np.shape(roll)}.")
+    if not np.size(roll):
+        return np.zeros((0, 5), int)
+    by_category = np.moveaxis(np.asarray(roll, dtype=bool), 2, 3)
+    videos, tracks, categories, snippets = by_category.shape
+    runs = _Runs(by_category.reshape(-1, snippets))
+    onset = runs.start % snippets
+    video, track, category = np.unravel_index(runs.row, (videos, tracks, categories))
+    return np.stack([video, track, category, onset, onset + runs.length], axis=1)
+
+
 def segment_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """True positives, false positives, false negatives in snippets: (3, video, track, category)."""
     hit = (estimate & reference).sum(axis=2)

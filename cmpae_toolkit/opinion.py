@@ -93,14 +93,19 @@ class Opinion:
         return self.log_alpha.shape
 
     @property
+    def priors(self) -> tuple[Tensor | float, Tensor | float]:
+        """What alpha and beta are without evidence: a W and (1 - a) W, in the paper 1 and 1."""
+        return _priors(self.base_rate, self.prior_weight)
+
+    @property
     def presence(self) -> Tensor:
         """Evidence for presence e >= 0."""
-        return above(self.log_alpha, _priors(self.base_rate, self.prior_weight)[0])
+        return above(self.log_alpha, self.priors[0])
 
     @property
     def absence(self) -> Tensor:
         """Evidence for absence ê >= 0."""
-        return above(self.log_beta, _priors(self.base_rate, self.prior_weight)[1])
+        return above(self.log_beta, self.priors[1])
 
     @property
     def alpha(self) -> Tensor:
@@ -240,10 +245,9 @@ def average_masses(opinion: Opinion, attention: Float[Tensor, "*batch snippet ca
 
     log_weight = math.log(opinion.prior_weight)
     log_strength = log_weight - mean(log_weight - opinion.log_strength)  # S = W / u
-    priors = _priors(opinion.base_rate, opinion.prior_weight)
     nothing = attention.sum(-2) == 0
     logs = []
-    for log_parameter, prior in zip((opinion.log_alpha, opinion.log_beta), priors, strict=True):
+    for log_parameter, prior in zip((opinion.log_alpha, opinion.log_beta), opinion.priors, strict=True):
         pooled = mean(log_parameter - opinion.log_strength) + log_strength  # alpha = p S
         least = log(prior).select(-2, 0) if isinstance(prior, Tensor) else torch.full_like(pooled, math.log(prior))
         logs.append(torch.where(nothing, least, torch.maximum(pooled, least)))

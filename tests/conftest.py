@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 HOME = tempfile.TemporaryDirectory(prefix="cmpae-tests-")
 os.environ["CMPAE_HOME"] = HOME.name  # the cache of noise ratios is shared between tests and thrown away
 os.environ["MPLBACKEND"] = "agg"
-for name in ("CMPAE_DATA", "CMPAE_PRESET"):
+for name in ("CMPAE_DATA", "CMPAE_PRESET", "CMPAE_FIGURES"):
     os.environ.pop(name, None)
 
 with warnings.catch_warnings():

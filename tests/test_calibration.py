@@ -1,4 +1,4 @@
-"""Calibration: hand-worked bins and curves, scikit-learn and torchmetrics as oracles, refusals; and the pictures."""
+"""Calibration: hand-worked bins and curves, scikit-learn and the definition as oracles, refusals; and the pictures."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_bins_agree_with_the_libraries(bins):
     ours = reliability(p, y, bins)
     np.testing.assert_allclose(ours.frequency, frequency)
     np.testing.assert_allclose(ours.probability, probability)
-    assert ours.error == pytest.approx(ece(p, y, bins), abs=1e-5)  # torchmetrics
+    assert ours.error == pytest.approx(plain_ece(p, y, bins), abs=1e-12)
     frequency, probability = calibration_curve(y.ravel(), p.ravel(), n_bins=bins, strategy="quantile")
     np.testing.assert_allclose(reliability(p, y, bins, "equal_mass").frequency, frequency, atol=0.02)  # edges fall on other sides
 
@@ -148,3 +148,29 @@ def test_pictures():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), curve[1])
     assert plots.risk_coverage_curves({"random": curve}, ax) is ax and plots.png(ax.figure)
     assert dict(mpl.rcParams) == before
+
+
+def plain_ece(p, y, bins):
+    """The definition, entry by entry: bin k of 1 .. n holds (k - 1) / n < p <= k / n, and the first one 0 as well."""
+    groups = {}
+    for value, label in zip(p, y, strict=True):
+        k = next(k for k in range(1, bins + 1) if value <= k / bins)
+        groups.setdefault(k, []).append((value, label))
+    gaps = ((len(g), abs(sum(v for v, _ in g) - sum(s for _, s in g)) / len(g)) for g in groups.values())
+    return sum(n * gap for n, gap in gaps) / len(p)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 7, 10, 15, 100])
+def test_one_binning_rule_at_every_edge(bins):
+    """Entries on every edge and a rounding step beside it, with labels that would show a wrong bin."""
+    edges = np.arange(bins + 1) / bins
+    p = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, 1)]).clip(0, 1)
+    y = (np.arange(len(p)) % 3 == 0).astype(float)
+    assert ece(p, y, bins) == pytest.approx(plain_ece(p, y, bins), abs=1e-12)
+    assert reliability(p, y, bins).error == ece(p, y, bins)
+
+
+def test_certain_answers_share_the_last_bin():
+    p, y = np.repeat([1.0, 0.97], 100), np.repeat([1, 0, 1], [80, 20, 100])
+    assert ece(p, y, 15) == pytest.approx(abs(0.985 - 0.9)) == reliability(p, y, 15).error
+    assert ece(np.array([0.95, 1.0]), np.array([0, 1]), 10) == pytest.approx(0.475)

@@ -254,3 +254,17 @@ def test_each_evidential_loss_trains(name, tiny):
     assert run.history["audio"].iloc[-1] < run.history["audio"].iloc[0]
     vacuity = predict(run.model, tiny[2]).video.vacuity
     assert ((vacuity > 0) & (vacuity <= 1)).all()
+
+
+@pytest.mark.parametrize("prior_weight", [0.2, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("base_rate", [0.1, 0.5, 0.8])
+def test_kl_shrinks_misleading_evidence_to_nothing(prior_weight, base_rate):
+    """Its minimum over misleading evidence is e = 0, for every prior weight and base rate; evidence for the label costs nothing."""
+    evidence = torch.cat([torch.zeros(1), torch.logspace(-6, 4, 200)]).double()
+    for label, wrong, right in ((0.0, (evidence, 0.0), (0.0, evidence)), (1.0, (0.0, evidence), (evidence, 0.0))):
+        y = torch.full_like(evidence, label)
+        kl = losses.kl_to_uniform(Opinion(*wrong, base_rate, prior_weight), y)
+        assert kl.argmin() == 0 and kl[0] == pytest.approx(0, abs=1e-9) and (kl.diff()[60:] > 0).all()
+        assert losses.kl_to_uniform(Opinion(*right, base_rate, prior_weight), y).abs().max() < 1e-9
+        standard = losses.kl_to_uniform(Opinion(*wrong), y)  # the term knows the evidence, not the prior
+        torch.testing.assert_close(kl, standard, rtol=1e-6, atol=1e-8)

@@ -194,3 +194,26 @@ def test_scores_by_category_are_the_plain_loop():
                 counts += metrics.event_counts(*(r[v : v + 1, None, :, None] for r in (ours, theirs)))[:, 0, 0, 0]
             assert found["event"][track][c] == pytest.approx(100 * 2 * counts[0] / (2 * counts[0] + counts[1] + counts[2]))
         assert np.isnan(found["segment"][track][4]) and np.isnan(found["event"][track][4])
+
+
+def plain_events(roll):
+    """Cell by cell."""
+    found = []
+    for video, track, category in np.ndindex(roll.shape[0], roll.shape[1], roll.shape[3]):
+        onset = None
+        for snippet, on in enumerate([*roll[video, track, :, category], False]):
+            if on and onset is None:
+                onset = snippet
+            if not on and onset is not None:
+                found.append([video, track, category, onset, snippet])
+                onset = None
+    return found
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 10, 4), (1, 3, 1, 2), (2, 2, 7, 1), (0, 2, 5, 3), (2, 2, 0, 3)])
+def test_events_are_the_runs_of_a_roll(shape):
+    roll = np.random.default_rng(0).random(shape) < 0.5
+    assert metrics.events(roll).tolist() == plain_events(roll)
+    assert metrics.events(np.ones(shape, bool)).tolist() == plain_events(np.ones(shape, bool))
+    with pytest.raises(InputError, match="the axes video"):
+        metrics.events(roll[..., 0])

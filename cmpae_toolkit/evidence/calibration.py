@@ -4,9 +4,9 @@ Probabilities in 0..1 and labels 0 or 1 (or False, True) have one shape with the
 (video, modality, snippet, category), ... Every entry is one yes-or-no question; sums run over all of them, `by_category` keeps
 the categories apart. Uncertainties are numbers of any range, larger for less certain. NumPy in, NumPy out, no model known.
 
-torchmetrics and scikit-learn do what they have (ECE of equal widths, Brier score, log-likelihood, ROC); bins of equal mass,
-risk-coverage, temperature and Platt scaling are ours. Where most answers are "no", as here, a small ECE is easy: read it beside the
-mean by category and the reliability diagram.
+scikit-learn does what it has (Brier score, log-likelihood, ROC); bins, risk-coverage, temperature and Platt scaling are ours. All bins
+follow one rule: a bin holds its upper edge, and the first one holds 0 as well. Where most answers are "no", as here, a small ECE is
+easy: read it beside the mean by category and the reliability diagram.
 """
 
 from __future__ import annotations
@@ -44,11 +44,9 @@ def reliability(probability: np.ndarray, label: np.ndarray, bins: int = BINS, sc
     p, y = _checked(probability, label)
     if bins < 1 or scheme not in ("equal_width", "equal_mass"):
         raise InputError(f"{bins} bins of scheme {scheme!r}: use 1 or more of 'equal_width' or 'equal_mass'.")
-    if scheme == "equal_width":
-        number = np.minimum((p * bins).astype(int), bins - 1)
-    else:
-        edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
-        number = np.searchsorted(edges, p, side="right")
+    inner = np.arange(1, bins) / bins
+    edges = inner if scheme == "equal_width" else np.unique(np.quantile(p, inner))
+    number = np.searchsorted(edges, p, side="left")
     count = np.bincount(number)
     held = count > 0
     return Reliability(count[held], *(np.bincount(number, x)[held] / count[held] for x in (p, y)))
@@ -59,12 +57,6 @@ def ece(probability: np.ndarray, label: np.ndarray, bins: int = BINS, scheme: st
     mean over categories of each one's equal-width error (classwise ECE, Kull et al., NeurIPS 2019)."""
     if scheme == "category":
         return float(by_category(lambda p, y: ece(p, y, bins), probability, label).mean())
-    if scheme == "equal_width":
-        import torch
-        from torchmetrics.functional.classification import binary_calibration_error
-
-        p, y = _checked(probability, label)
-        return float(binary_calibration_error(torch.from_numpy(p), torch.from_numpy(y.astype(np.int64)), n_bins=bins))
     return reliability(probability, label, bins, scheme).error
 
 

@@ -1,12 +1,11 @@
 """Frames and waveform of one video, where its media files are at hand: pictures in a folder, a WAV file, an MP4 file.
 
 A folder of media holds for a video any of `<id>/*.png|jpg` (frames in the order of their names, spread evenly over the video),
-`<id>.wav` and `<id>.mp4`. Pictures and WAV files need nothing more; an MP4 file needs imageio or PyAV beside the toolkit.
+`<id>.wav` and `<id>.mp4`. Pictures and WAV files need nothing more; an MP4 file needs PyAV beside the toolkit.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,18 +82,13 @@ def _tile(picture: Path | np.ndarray) -> np.ndarray:
 
 
 def _film(path: Path, snippets: int) -> list[np.ndarray]:
-    """Tiles of an MP4 file, read with whichever of two optional libraries is there; only tiles are kept, whole films are large."""
-    if importlib.util.find_spec("av"):
+    """Tiles of an MP4 file; only tiles are kept, whole films are large."""
+    try:
         import av
-
-        with av.open(str(path)) as film:
-            frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
-    elif importlib.util.find_spec("imageio"):
-        import imageio.v3
-
-        frames = [_tile(frame) for frame in imageio.v3.imiter(path)]
-    else:
-        raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing")
+    except ImportError:
+        raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing") from None
+    with av.open(str(path)) as film:
+        frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
     if not frames:
         raise InputError(f"{path.name}: there is no frame in it")
     return [frames[i] for i in _middles(len(frames), snippets)]

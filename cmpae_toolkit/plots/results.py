@@ -10,7 +10,20 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, readable, use_theme
+from .theme import (
+    COLORS,
+    INK,
+    MORE_COLORS,
+    QUIET,
+    Picture,
+    axes_or_new,
+    legend_beside,
+    name_rows,
+    plain,
+    readable,
+    row_inches,
+    use_theme,
+)
 
 LEVELS = ("segment", "event")
 NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
@@ -27,7 +40,7 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
     scores = [c for c in scores if c.endswith(".type")] or scores[:2]
     frame = frame.dropna(subset=scores, how="all").reset_index(drop=True)
     differences = all(f"{c} - full" in frame for c in scores)
-    picture = Picture(figsize=(10.5, 1.6 + 0.24 * (len(frame) + frame["data"].nunique())), layout="constrained")
+    picture = Picture(figsize=(10.5, row_inches(len(frame) + frame["data"].nunique(), 0.24, 1.6)), layout="constrained")
     axes = picture.subplots(1, len(scores), sharey=True, squeeze=False)[0]
     y = _places(frame["data"])
     for ax, score in zip(axes, scores, strict=True):
@@ -38,12 +51,12 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
         ax.set(title=name, xlabel="difference to the full model (points)" if differences else "percent")
         if differences:
             ax.axvline(0, color=QUIET, linewidth=0.8)
-    labels = [readable(method, 40) for method in frame["method"]]
-    axes[0].set_yticks(y, labels)
+    name_rows(axes[0], y, [readable(method, 40) for method in frame["method"]])
     axes[0].set_ylim(y.max() + 0.8, -1.4)
     for data, first in frame.groupby("data", sort=False).apply(lambda g: g.index[0], include_groups=False).items():
-        axes[0].text(0.0, y[first] - 0.95, data, transform=axes[0].get_yaxis_transform(), color=INK, weight="bold", fontsize=9, va="center")
-    picture.suptitle(title, x=0.01, ha="left", fontsize=11, wrap=True)
+        look = {"transform": axes[0].get_yaxis_transform(), "color": INK, "weight": "bold", "fontsize": 9, "va": "center"}
+        axes[0].text(0.0, y[first] - 0.95, plain(data), **look)
+    picture.suptitle(plain(title), x=0.01, ha="left", fontsize=11, wrap=True)
     return picture
 
 
@@ -71,15 +84,17 @@ def ablation_bars(differences: pd.DataFrame, ax: Axes | None = None, half_width=
     `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
     (`paired.half_width`); without it a bar has none.
     """
+    differences = differences.assign(row=differences["row"].map(plain))
     rows = list(dict.fromkeys(differences["row"]))
-    ax = axes_or_new(ax, 8.4, 1.4 + 0.55 * len(rows))
+    ax = axes_or_new(ax, 8.4, row_inches(len(rows), 0.55, 1.4))
     palette = dict(zip(LEVELS, (COLORS["audio_visual"], COLORS["audio"]), strict=True))
     errors = None if half_width is None else lambda v: (np.mean(v) - half_width(v), np.mean(v) + half_width(v))
     shared = dict(data=differences, x="difference", y="row", hue="level", order=rows, hue_order=LEVELS, palette=palette, ax=ax)
     sns.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
     sns.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=title)
+    ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=plain(title))
+    name_rows(ax, range(len(rows)), rows)
     legend_beside(ax)
     return ax
 
@@ -99,7 +114,8 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
     furthest = (table[ours] - table[baseline]).abs().nlargest(4).index
     for _, row in table.loc[furthest].iterrows():
         ax.annotate(readable(row["category"], 24), (row[baseline], row[ours]), (5, 3), textcoords="offset points", fontsize=8, color=INK)
-    ax.set(xlim=(low, 100), ylim=(low, 100), xlabel=f"{baseline}: F (%)", ylabel=f"{ours}: F (%)", title=title)
+    names = {"xlabel": plain(f"{baseline}: F (%)"), "ylabel": plain(f"{ours}: F (%)"), "title": plain(title)}
+    ax.set(xlim=(low, 100), ylim=(low, 100), **names)
     legend_beside(ax)
     return ax
 
@@ -108,12 +124,13 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
 def f_over_thresholds(curves: pd.DataFrame, order: Sequence[str], ax: Axes | None = None, title: str = "") -> Axes:
     """F over the snippet threshold, mean and standard deviation over seeds: columns "threshold", "F", "variant", "seed"."""
     ax = axes_or_new(ax, 7.6, 4.0)
+    curves, order = curves.assign(variant=curves["variant"].map(plain)), [plain(name) for name in order]
     palette = dict(zip(order, MORE_COLORS, strict=False))
     sns.lineplot(
         data=curves, x="threshold", y="F", hue="variant", style="variant", hue_order=order, style_order=order, palette=palette,
         errorbar="sd", ax=ax,
     )
-    ax.set(xlim=(0, 1), xlabel="snippet threshold", ylabel="type F on val (%)", title=title)
+    ax.set(xlim=(0, 1), xlabel="snippet threshold", ylabel="type F on val (%)", title=plain(title))
     ax.grid(axis="y")
     legend_beside(ax)
     return ax

@@ -7,6 +7,7 @@ marker. Figures are made without pyplot, so none stays open and none is shown tw
 
 import contextlib
 import io
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ INK, QUIET, MARKED = "#222222", "#666666", "#EEF1F4"
 SEQUENTIAL = "Blues"
 MARKERS = "os^DvPXpd<>h"
 MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
+MOST_INCHES, LEAST_INCHES = 18.0, 0.115  # of a figure however many rows it has; of a row whose name is written
+LINE_INCHES = 0.195  # of a legend
 LINE = {"presence": "-", "absence": "--"}
 TRACK_NAMES = {"audio": "audible", "visual": "visible", "audio_visual": "audi-visible"}
 HATCH = {"audio": "", "visual": "\\\\\\", "audio_visual": "..."}
@@ -74,9 +77,33 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axe
     return Picture(figsize=(width, height), layout="constrained").add_subplot() if ax is None else ax
 
 
+def plain(text: str) -> str:
+    """Words that matplotlib shows as they are: a dollar sign begins no formula, and a leading underscore hides no legend entry."""
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
 def readable(name: str, width: int = 20) -> str:
-    """A category's name without underscores, in lines of at most about `width` characters."""
-    return "\n".join(textwrap.wrap(name.replace("_", " "), width, break_long_words=False)) or name
+    """A category's name as plain words, with spaces for underscores, in lines of at most about `width` characters."""
+    return plain("\n".join(textwrap.wrap(name.replace("_", " "), width, break_long_words=False)) or name)
+
+
+def row_inches(rows: int, each: float, rest: float) -> float:
+    """The height of a figure with `rows` rows of `each` inch beside the `rest`; very many rows become narrower instead."""
+    return min(MOST_INCHES, rest + each * rows)
+
+
+def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str], axis: str = "y") -> None:
+    """Writes the names at the rows (or, with `axis="x"`, the columns) of the axes; where they would touch, every second, third, ..."""
+    extent = ax.get_window_extent()
+    inches = (extent.height if axis == "y" else extent.width) / ax.figure.dpi
+    every = max(1, math.ceil(len(names) * LEAST_INCHES / inches))
+    ax.set(**{f"{axis}ticks": list(places)[::every], f"{axis}ticklabels": list(names)[::every]})
+
+
+def runs(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the maximal runs of True along the last axis start, and the first place after each, row by row."""
+    edges = np.diff(np.pad(active.astype(np.int8), [(0, 0)] * (active.ndim - 1) + [(1, 1)]))
+    return np.nonzero(edges == 1)[-1], np.nonzero(edges == -1)[-1]
 
 
 def shade(color: str, number: int) -> tuple[float, float, float]:
@@ -101,24 +128,29 @@ def mean_style(number: int) -> dict[str, Any]:
 
 def say(ax: Axes, text: str, width: int = 44) -> Axes:
     """A sentence in the middle of axes that have nothing to draw, in lines of at most `width` characters."""
-    ax.text(0.5, 0.5, textwrap.fill(text, width), transform=ax.transAxes, ha="center", va="center", color=QUIET)
+    ax.text(0.5, 0.5, plain(textwrap.fill(text, width)), transform=ax.transAxes, ha="center", va="center", color=QUIET)
     ax.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     return ax
 
 
-def time_axis(ax: Axes, snippets: int, snippet: int | None = None) -> None:
-    """Seconds from 0 to the end of the video; the chosen snippet is shaded."""
-    step = max(1, -(-snippets // 6))  # ticks cost more time to draw than all else
+def time_axis(ax: Axes, snippets: int, snippet: int | None = None, seconds: float = 1.0) -> None:
+    """Seconds from 0 to the end of the video, `seconds` a snippet; the chosen snippet is shaded."""
+    places = range(0, snippets + 1, max(1, -(-snippets // 6)))  # ticks cost more time to draw than all else
     ax.set_xlim(0, snippets)
-    ax.set_xticks(range(0, snippets + 1, step))
+    ax.set_xticks(places, [f"{seconds * place:g}" for place in places])
     ax.set_xlabel("time (s)")
     if snippet is not None:
         ax.axvspan(snippet, snippet + 1, color=MARKED, zorder=0, linewidth=0)
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any] | None = None, **options: Any) -> None:
-    """The legend to the right of the axes, where it covers nothing."""
-    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    """The legend to the right of the axes, where it covers nothing; of more entries than the figure is high, the first."""
+    handles = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
+    inches = np.cumsum([LINE_INCHES + 0.155 * handle.get_label().count("\n") for handle in handles])
+    room = 0.9 * ax.figure.bbox.height / ax.figure.dpi
+    if handles and inches[-1] > room:
+        fitting = int((inches < room - LINE_INCHES).sum())
+        handles[fitting:] = [Line2D([], [], linestyle="none", label=f"… and {len(handles) - fitting} more")]
     if handles:
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
         ax.legend(handles=handles, **place | {"handlelength": 2.6} | options)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, mean_style, say, use_theme
+from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, mean_style, plain, say, use_theme
 
 LEVELS = ("segment", "event")
 SCORES = ("audio", "visual", "audio_visual", "type", "event")
@@ -95,7 +95,7 @@ def score_bars(
     for marker, line, (name, floor) in zip("vosD", ("-", ":", "--", "-."), (floors or {}).items(), strict=False):
         values = [floor[level][track] for level, track in keys]
         ax.hlines(values, x - 0.43, x + 0.43, color=INK, linewidth=1.2, linestyle=line)
-        ax.plot(x - 0.43, values, marker, color=INK, markerfacecolor="white", label=name, clip_on=False)
+        ax.plot(x - 0.43, values, marker, color=INK, markerfacecolor="white", label=plain(name), clip_on=False)
     names = [name.replace("audio_visual", "audio-\nvisual") for _, name in keys]
     ax.set_xticks(x, [f"{height:.1f}\n{name}" for height, name in zip(heights, names, strict=True)])
     for level, start in zip(LEVELS, (0, len(SCORES)), strict=True):
@@ -114,7 +114,7 @@ def threshold_curve(
     for number, (name, values) in enumerate(scores.items()):
         # the five scores in their colours everywhere, other curves in colours that are none of theirs
         style = mean_style(number) | {"color": SCORE_COLORS.get(name, MORE_COLORS[4 + number % 3])}
-        ax.plot(thresholds, values, label=name.replace("audio_visual", "audio-visual"), **style)
+        ax.plot(thresholds, values, label=plain(name.replace("audio_visual", "audio-visual")), **style)
     if chosen is not None:
         ax.axvline(chosen, color=QUIET, linewidth=1, linestyle=(0, (1, 2)), label=f"chosen ({chosen:g})")
     ax.set(xlabel="threshold on the probability", ylabel="F-score (%)", title="F-scores over the threshold")
