@@ -15,13 +15,14 @@ export CMPAE_DATA
 # more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench notebooks checkpoint clean
+.PHONY: help run test lab explorer lint bench docs notebooks checkpoint clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
 	@echo "make explorer    the evidence explorer as a page (Voila), with the kernel behind it"
+	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
 	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
@@ -52,6 +53,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
+
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
 
 notebooks: $(READY)
 	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb

@@ -6,17 +6,26 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
+import socket
+import time
+import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STALE_AFTER = 3600  # seconds after which a draft is taken for left behind, wherever its writer ran
+MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a process number says nothing about another machine's processes
 
 
 def home() -> Path:
@@ -49,23 +58,70 @@ def hold(folder: str | os.PathLike) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Turn every OSError of writing (full disk, read-only folder, a file in a folder's place) into an InputError naming `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} cannot be written ({reason}): make room, or choose another place that you may write to.") from None
+
+
+def draft_beside(path: Path) -> Path:
+    """A hidden name in the same folder, for what is renamed to `path` when it is whole. It says which process writes it."""
+    return path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def remove_stale_drafts(folder: Path) -> None:
+    """Remove the drafts of killed writers from a folder: those whose process is gone, and those older than an hour."""
+    for draft in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if _is_stale(draft):
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+
+
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill an open binary file beside `path`, then rename it: readers see the old file or the new one.
 
-    The folder is made if need be. When `write` raises, nothing new is left and an older file stays as it was.
+    The folder is made if need be, and a link is followed to the file that it names. When `write` raises, nothing new is left
+    and an older file stays as it was. A path that names a folder, a device, a pipe or a socket, a full disk and a read-only
+    folder are InputErrors.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(draft, "xb") as file:
-            write(file)
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise
+    with writing(path):
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            what = "a folder" if target.is_dir() else "a device, a pipe or a socket"
+            raise InputError(f"{path} is {what}, not a plain file: give the name of a file to write.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(target.parent)
+        draft = draft_beside(target)
+        try:
+            with open(draft, "xb") as file:
+                write(file)
+            os.replace(draft, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
     return path
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes of the disk where `folder` is or will be."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse to begin what needs more bytes than the disk of `folder` has free; `what` begins the sentence ("the download")."""
+    free = free_bytes(folder)
+    if free < needed:
+        space = f"{what} needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} are free"
+        raise InputError(f"{folder}: {space}: make room, or set CMPAE_HOME to another disk.")
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
@@ -95,6 +151,8 @@ def read_json(path: Path) -> Any:
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and metadata of a safetensors file (which holds no code). Raises InputError when absent or broken."""
+    from safetensors import SafetensorError, safe_open  # here, since data sets are read without torch
+
     if not path.is_file():
         raise InputError(f"{path} is missing: give the folder that training wrote.")
     try:
@@ -113,3 +171,25 @@ def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             result[f"{prefix}{name}"] = list(value) if isinstance(value, tuple) else value
     return result
+
+
+@cache
+def _tidy(folder: Path) -> None:
+    """Once a process and folder: a folder of feature files is not searched again for each of thousands."""
+    remove_stale_drafts(folder)
+
+
+def _is_stale(draft: Path) -> bool:
+    if time.time() - draft.stat().st_mtime > STALE_AFTER:
+        return True
+    machine, _, rest = draft.name.rsplit(".", 2)[-2].partition("-")
+    process = rest.partition("-")[0]
+    if machine != MACHINE or not process.isdigit() or os.name == "nt":
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it runs and is someone else's
+        return False
+    return False

@@ -49,7 +49,7 @@ CONTENTS = {
         "docs/equations", "docs/released_code", "docs/results", "docs/data", "docs/methods", "docs/evidence", "docs/explorer", "docs/cli",
         "docs/speed", "CONTRIBUTING",
     ),
-    "Reference": ("docs/api/core", "docs/api/methods", "docs/api/data", "docs/api/evidence", "docs/api/studies", "docs/api/explorer", "docs/api/plots"),
+    "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots")],
 }
 
 
@@ -122,8 +122,9 @@ def svg(formula):
 def lead_to_the_readme(app, error):
     """The page that a browser opens in the site's folder."""
     if error is None:
-        target = f'<!doctype html><meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
-        Path(app.outdir, "index.html").write_text(f'{target}\n<a href="{root_doc}.html">{project}</a>\n', encoding="utf-8")
+        head = f'<meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
+        page = f'<!doctype html>{head}<a href="{root_doc}.html">{project}</a>\n'
+        Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
 
 
 def setup(app):

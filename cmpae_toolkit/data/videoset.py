@@ -11,6 +11,7 @@ import numpy as np
 
 from ..config import MODALITIES, DataSpec, StreamSpec
 from ..errors import InputError
+from .scan import scan
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,25 @@ class VideoSet:
         return write_folder(self, folder)
 
     def checksum(self) -> str:
-        """Twelve hex digits that change with the ids, labels, categories, shapes or (sampled) feature values."""
-        digest = hashlib.sha256(repr((self.categories, self.ids)).encode())
-        for array in (self.weak_labels, self.reference):
+        """Twelve hex digits that change with any feature value, id, label, category, length, shape or type.
+
+        Every value is read: about a second a GB, once for a packed store, whose arrays' hashes are kept beside them (`scan`).
+        """
+        digest = hashlib.sha256(repr((self.categories, self.ids, self.snippet_seconds)).encode())
+        for array in (self.weak_labels, self.reference, self.present):
             digest.update(b"none" if array is None else np.packbits(np.asarray(array) > 0.5).tobytes())
+        digest.update(repr(None if self.lengths is None else np.asarray(self.lengths).tolist()).encode())
         for name, x in sorted(self.features.items()):
-            digest.update(repr((name, x.shape, str(x.dtype))).encode())
-            for i in range(0, len(x), max(1, len(x) // 64)):  # one by one: 127 videos of LLP's size would be 42 MB
-                digest.update(np.ascontiguousarray(x[i]))
+            digest.update(repr((name, x.shape, str(x.dtype), scan(x, cached=True).sha256)).encode())
         return digest.hexdigest()[:12]
+
+    def check_finite(self) -> VideoSet:
+        """This set, after a look at every feature value: NaN and infinite ones are an InputError that names stream and video.
+
+        Costs as `checksum`. Readers and stores check what they read; call it for a VideoSet that was made by hand.
+        """
+        for name, x in self.features.items():
+            bad = scan(x, cached=True).not_finite
+            if bad is not None:
+                raise InputError(f"{self.title}: stream {name!r} of {self.ids[bad]} holds NaN or infinite values: extract it again.")
+        return self

@@ -6,7 +6,7 @@ const MODALITIES = ["audio", "visual"], LEVELS = ["segment", "event"];
 const WIDTH = 1000, LEFT = 112, COLUMN = 298, SPACE = 30, RIGHT = 778, TOP = 132; // one unit is a pixel at full width
 const MEDIA = 44, EVIDENCE = 150, PROBABILITY = 120, GAP = 46, TRIANGLE = 190; // heights
 const ATTENTION = 16, EVENTS = 28, MOST_HEIGHT = 420; // of a row of attention, of events; of all rows together
-const MOST_KEYS = 12, MOST_IN_HEAD = 3, LEAST_ROW = 11; // a lower row goes without its name
+const MOST_KEYS = 12, MOST_IN_HEAD = 3, MOST_TOLD = 60, LEAST_ROW = 11; // a lower row goes without its name
 const NO_CHOICE = "no category is chosen";
 const NO_EVIDENCE = "this head gives a probability only: it collects no presence and absence evidence";
 const NO_ATTENTION = "this method has no attention over the snippets";
@@ -109,7 +109,7 @@ const left = (m) => LEFT + m * (COLUMN + SPACE);
 const look = (m, k) => "av"[m] + (k % 3); // a series' colour: its modality's, in one of three shades
 const marks = (xs, ys, k) => xs.map((x, i) => `M${n(x)},${n(ys[i])}${SHAPES[k % SHAPES.length]}`).join("");
 const readable = (s) => s.replace(/_/g, " ");
-const short = (s, most = 15) => {
+const short = (s, most = 14) => {
   const letters = [...readable(s)];
   return letters.length <= most ? letters.join("") : letters.slice(0, most - 1).join("") + "…";
 };
@@ -160,13 +160,14 @@ function head(s) {
 
 function gates(s, m) {
   const p = (c) => s.video_p[m * s.C + c], open = (c) => p(c) >= s.thresholds.video[m * s.C + c];
+  if (!s.present[m]) return [];
   if (s.chosen.length > MOST_IN_HEAD) return [`${s.chosen.filter(open).length} of ${s.chosen.length} categories open`];
-  return s.chosen.map((c) => `video ${short(s.categories[c], 28)} ${p(c).toFixed(2)} ${open(c) ? "open" : "closed"}`);
+  return s.chosen.map((c) => `video ${short(s.categories[c], 20)} ${p(c).toFixed(2)} ${open(c) ? "open" : "closed"}`);
 }
 
 /** The outline of the sound at the left, the frames at the right, blank tiles where there is none. */
 function media(s, y) {
-  if (!s.media) return [[], 0];
+  if (!s.media?.frames) return [[], 0];
   const { frames, waveform, note } = s.media, step = COLUMN / s.T;
   const parts = [text(left(0), y - 7, "Waveform", "strong"), text(left(1), y - 7, "Frames", "strong")];
   for (const t of range(s.T)) {
@@ -315,8 +316,12 @@ function triangle(s, y) {
 
 /** The picture in words, for readers who do not see it: the events of each track. */
 function describe(s) {
-  const told = (roll) => [0, 1].flatMap((m) => s.categories.flatMap((name, c) => runs(track(s, roll, m, c))
-    .map(([a, b]) => `${MODALITIES[m]} ${readable(name)} ${time(s, a)} to ${time(s, b)} s`))).join(", ") || "no event";
+  const told = (roll) => {
+    const all = [0, 1].flatMap((m) => s.categories.flatMap((name, c) => runs(track(s, roll, m, c))
+      .map(([a, b]) => `${MODALITIES[m]} ${readable(name)} ${time(s, a)} to ${time(s, b)} s`)));
+    const more = all.length > MOST_TOLD ? `, and ${all.length - MOST_TOLD} more events` : "";
+    return all.slice(0, MOST_TOLD).join(", ") + more || "no event";
+  };
   return `${s.title}.${s.reference ? ` Reference: ${told(s.reference)}.` : ""} Estimate: ${told(s.estimate)}.`;
 }
 

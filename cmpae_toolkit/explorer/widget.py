@@ -75,8 +75,8 @@ class Picture(anywidget.AnyWidget):
         thresholds = {"video": state.video_thresholds.ravel().tolist(), "snippet": state.snippet_thresholds.ravel().tolist()}
         with self.hold_sync():
             self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
-            self.media = {
-                "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames or ()],
+            self.media = {} if state.frames is None else {
+                "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames],
                 "waveform": None if state.waveform is None else state.waveform.round(3).tolist(), "note": state.note,
             }
             self.chosen = [state.categories.index(c) for c in state.chosen]

@@ -8,20 +8,10 @@ the labels of axes may hold matplotlib's formulas. The paper writes "uncertainty
 
 from .datasets import category_frequencies, cooccurrence, durations, modality_shares, side_by_side
 from .figure_3 import ExplorerState, figure_3
-from .lessons import (
-    category_bars,
-    certainty_maps,
-    figures_folder,
-    framework,
-    intervals,
-    keep,
-    lines,
-    number_table,
-    opinion_figure,
-)
+from .lessons import category_bars, certainty_maps, framework, intervals, lines, number_table, opinion_figure
 from .opinions import beta_density, opinion_triangle, reliability_diagram, risk_coverage_curves, risk_curves, risk_surface
 from .results import ablation_bars, category_scatter, f_over_thresholds, result_table
-from .theme import png, use_theme
+from .theme import figures_folder, keep, png, use_theme
 from .training import score_bars, threshold_curve, training_history
 from .videos import attention_map, evidence_curves, frames, probability_with_vacuity, tracks, waveform
 

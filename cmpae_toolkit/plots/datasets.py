@@ -172,7 +172,7 @@ def cooccurrence(
     `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white. `key`: with the key of the
     colours, the names below, and up to 14 categories with numbers; `names`: with the names at the left.
     """
-    import seaborn  # here: it takes a second to import and no other picture needs it
+    import seaborn  # here: it takes a second to import
 
     present = (np.asarray(weak_labels) > 0.5).astype(int)
     together = present.T @ present

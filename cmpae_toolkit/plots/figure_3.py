@@ -172,7 +172,9 @@ def _head(figure: Figure, state: ExplorerState) -> None:
 
 
 def _gate_text(state: ExplorerState, m: int) -> str:
-    """Which of the chosen categories the video-level probability opens in a modality."""
+    """Which of the chosen categories the video-level probability opens in a modality that the video has."""
+    if not state.present[m]:
+        return ""
     chosen = [state.categories.index(c) for c in state.chosen]
     p, is_open = state.video_probability[m], state.video_probability[m] >= state.video_thresholds[m]
     if len(chosen) > MOST_IN_HEAD:

@@ -1,15 +1,8 @@
-"""Small pictures of the course: an opinion with its density, maps of certainty, tables of numbers, lines, bars, intervals, the method
-as a drawing; and `keep`, which writes a notebook's pictures where they are wanted."""
+"""Small pictures of the course: an opinion with its density, maps of certainty, tables of numbers, lines, bars, intervals, and the
+method as a drawing."""
 
-import atexit
-import functools
-import io
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
@@ -17,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from PIL import Image
 
-from .._files import write_atomically
 from .opinions import beta_density, opinion_triangle
 from .theme import (
     COLORS,
@@ -35,59 +26,12 @@ from .theme import (
     mean_style,
     name_rows,
     plain,
-    png,
     readable,
     row_inches,
     use_theme,
 )
 
 BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
-
-
-class Snapshot:
-    """A figure as a notebook stores it: `.figure`, a PNG picture of at most 128 colours, a third of the full one's size, and `.alt`,
-    what readers hear who do not see it: the titles, and that the text below tells the rest."""
-
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        buffer = io.BytesIO()
-        Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
-        self.png, self.alt = buffer.getvalue(), alt_text(figure)
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
-        return self.png, {"alt": self.alt}
-
-    def __repr__(self) -> str:
-        return f"<picture with {len(self.figure.axes)} axes>"
-
-
-def alt_text(figure: Figure) -> str:
-    """"Figure: " and every title in it."""
-    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center", "right"))]
-    told = "; ".join(dict.fromkeys(" ".join(t.split()) for t in titles if t.strip()))
-    return f"Figure: {told or 'a drawing'}. Described in the text beside it."
-
-
-@functools.cache
-def _own_folder() -> Path:
-    """A temporary folder of this process, which ends with it."""
-    folder = tempfile.mkdtemp(prefix="cmpae-figures-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def figures_folder() -> Path:
-    """Where notebooks write their pictures: the folder that the environment names in CMPAE_FIGURES, else a temporary one, so that
-    reading a notebook changes no file."""
-    chosen = os.environ.get("CMPAE_FIGURES")
-    return Path(chosen).expanduser() if chosen else _own_folder()
-
-
-def keep(picture: Figure | Axes, name: str) -> Snapshot:
-    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show."""
-    shown = Snapshot(picture.figure)
-    write_atomically(figures_folder() / name, lambda file: file.write(shown.png))
-    return shown
 
 
 @use_theme()

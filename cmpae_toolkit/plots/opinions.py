@@ -4,16 +4,20 @@ whether their probabilities and certainties can be trusted: reliability diagrams
 They take numbers or arrays and return the Axes; `ax=None` makes a new figure. The paper writes "uncertainty" for vacuity.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..errors import InputError
-from ..evidence.calibration import Reliability
 from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, plain, use_theme
+
+if TYPE_CHECKING:
+    from ..evidence.calibration import Reliability
 
 CORNERS = {"disbelief": (0.0, 0.0), "belief": (1.0, 0.0), "vacuity": (0.5, math.sqrt(3) / 2)}
 

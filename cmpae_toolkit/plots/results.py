@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -24,6 +23,9 @@ from .theme import (
     row_inches,
     use_theme,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVELS = ("segment", "event")
 NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
@@ -78,20 +80,24 @@ def _dots(ax: Axes, frame: pd.DataFrame, y: np.ndarray, value: str, spread: str 
 
 
 @use_theme()
-def ablation_bars(differences: pd.DataFrame, ax: Axes | None = None, half_width=None, title: str = "") -> Axes:
+def ablation_bars(
+    differences: pd.DataFrame, ax: Axes | None = None, half_width: Callable[[np.ndarray], float] | None = None, title: str = ""
+) -> Axes:
     """The mean difference to the full model of each row, a bar a level, with its interval over seeds and a dot for each seed.
 
     `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
-    (`paired.half_width`); without it a bar has none.
+    (`studies.statistics.half_width`); without it a bar has none.
     """
+    import seaborn  # here, and below: it takes a second to import
+
     differences = differences.assign(row=differences["row"].map(plain))
     rows = list(dict.fromkeys(differences["row"]))
     ax = axes_or_new(ax, 8.4, row_inches(len(rows), 0.55, 1.4))
     palette = dict(zip(LEVELS, (COLORS["audio_visual"], COLORS["audio"]), strict=True))
     errors = None if half_width is None else lambda v: (np.mean(v) - half_width(v), np.mean(v) + half_width(v))
     shared = dict(data=differences, x="difference", y="row", hue="level", order=rows, hue_order=LEVELS, palette=palette, ax=ax)
-    sns.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
-    sns.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
+    seaborn.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
+    seaborn.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=plain(title))
     name_rows(ax, range(len(rows)), rows)
@@ -102,10 +108,12 @@ def ablation_bars(differences: pd.DataFrame, ax: Axes | None = None, half_width=
 @use_theme()
 def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | None = None, title: str = "") -> Axes:
     """F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
+    import seaborn
+
     ax = axes_or_new(ax, 6.4, 5.4)
     tracks = [t for t in COLORS if t in set(table["track"])]
     markers = dict(zip(COLORS, ("o", "s", "D"), strict=True))
-    sns.scatterplot(
+    seaborn.scatterplot(
         data=table, x=baseline, y=ours, hue="track", style="track", hue_order=tracks, style_order=tracks, palette=COLORS, markers=markers,
         s=42, edgecolor=INK, linewidth=0.5, ax=ax,
     )
@@ -124,9 +132,11 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
 def f_over_thresholds(curves: pd.DataFrame, order: Sequence[str], ax: Axes | None = None, title: str = "") -> Axes:
     """F over the snippet threshold, mean and standard deviation over seeds: columns "threshold", "F", "variant", "seed"."""
     ax = axes_or_new(ax, 7.6, 4.0)
+    import seaborn
+
     curves, order = curves.assign(variant=curves["variant"].map(plain)), [plain(name) for name in order]
     palette = dict(zip(order, MORE_COLORS, strict=False))
-    sns.lineplot(
+    seaborn.lineplot(
         data=curves, x="threshold", y="F", hue="variant", style="variant", hue_order=order, style_order=order, palette=palette,
         errorbar="sd", ax=ax,
     )

@@ -2,14 +2,20 @@
 
 One code throughout, after the paper's Figures 1 and 3: audio is orange, visual green, audio-visual blue; presence is solid,
 absence dashed. What colour says, form says too: audio markers are filled and visual ones hollow, and each category has its
-marker. Figures are made without pyplot, so none stays open and none is shown twice.
+marker. Figures are made without pyplot, so none stays open and none is shown twice; `keep` writes them where they are wanted.
 """
 
+import atexit
 import contextlib
+import functools
 import io
 import math
+import os
+import shutil
+import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style
@@ -19,6 +25,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
+
+from .._files import write_atomically
 
 # Okabe and Ito's palette, its orange darkened to stand out on white
 COLORS = {"audio": "#D88A00", "visual": "#009E73", "audio_visual": "#0072B2"}
@@ -70,6 +79,52 @@ def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
     finally:
         figure.dpi = before
     return buffer.getvalue()
+
+
+class Snapshot:
+    """A figure as a notebook stores it: `.figure`, a PNG picture of at most 128 colours, a third of the full one's size, and `.alt`,
+    what readers hear who do not see it: the titles, and that the text below tells the rest."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        buffer = io.BytesIO()
+        Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
+        self.png, self.alt = buffer.getvalue(), alt_text(figure)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        return self.png, {"alt": self.alt}
+
+    def __repr__(self) -> str:
+        return f"<picture with {len(self.figure.axes)} axes>"
+
+
+def alt_text(figure: Figure) -> str:
+    """"Figure: " and every title in it."""
+    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center", "right"))]
+    told = "; ".join(dict.fromkeys(" ".join(t.split()) for t in titles if t.strip()))
+    return f"Figure: {told or 'a drawing'}. Described in the text beside it."
+
+
+@functools.cache
+def _own_folder() -> Path:
+    """A temporary folder of this process, which ends with it."""
+    folder = tempfile.mkdtemp(prefix="cmpae-figures-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def figures_folder() -> Path:
+    """Where notebooks write their pictures: the folder that the environment names in CMPAE_FIGURES, else a temporary one, so that
+    reading a notebook changes no file."""
+    chosen = os.environ.get("CMPAE_FIGURES")
+    return Path(chosen).expanduser() if chosen else _own_folder()
+
+
+def keep(picture: Figure | Axes, name: str) -> Snapshot:
+    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show."""
+    shown = Snapshot(picture.figure)
+    write_atomically(figures_folder() / name, lambda file: file.write(shown.png))
+    return shown
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:

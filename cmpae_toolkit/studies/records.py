@@ -6,6 +6,7 @@ import functools
 import gzip
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _read_frozen(path: Path, _changed: int) -> dict[str, dict[str, Any]]:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             records = [json.loads(line) for line in lines]
         return {record.pop("file"): record for record in records}
-    except (OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no whole file of stored runs ({error}): check it out of the repository again.") from None
 
 
@@ -136,13 +137,13 @@ def freeze(folder: str | Path, name: str, out: str | Path = RESULTS) -> tuple[Pa
     runs = {file: record for file, record in sorted(records.items()) if is_finished(record)}
     if not runs:
         raise InputError(f"{folder} holds no finished run to freeze.")
-    table = pd.DataFrame([_row(file, record) for file, record in runs.items()]).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    table = pd.DataFrame([_row(file, record) for file, record in runs.items()])
     packed = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, packed, mtime=0) as lines:
         for file, record in sorted(records.items()):
             lines.write((json.dumps({"file": file, **record}, allow_nan=False) + "\n").encode())
     whole = write_atomically(Path(out) / f"{name}.jsonl.gz", lambda file: file.write(packed.getvalue()))
-    return write_text(Path(out) / f"{name}.csv", table), whole
+    return write_text(Path(out) / f"{name}.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n")), whole
 
 
 def _row(file: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_keep_writes_into_a_temporary_folder_that_ends_with_the_process(tmp_path
 def test_the_alternative_text_says_every_title():
     figure = Figure()
     left, right = figure.subplots(1, 2)
-    assert plots.lessons.alt_text(figure).startswith("Figure: a drawing.")
+    assert plots.theme.alt_text(figure).startswith("Figure: a drawing.")
     figure.suptitle("simulated small (test)")
     left.set_title("Evidence,\naudio", loc="left"), right.set_title("Evidence, audio")
-    assert plots.lessons.alt_text(figure).startswith("Figure: simulated small (test); Evidence, audio. ")
+    assert plots.theme.alt_text(figure).startswith("Figure: simulated small (test); Evidence, audio. ")

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cmpae_toolkit.data.ave_lists import AVE_CATEGORIES, clean_category
+from cmpae_toolkit.data.ave import AVE_CATEGORIES, clean_category
 
 PUBLISHED_NAMES = {"Church_bell": "Church bell", "Violin_fiddle": "Violin, fiddle", "Rodents_rats_mice": "Rodents, rats, mice"}
 ROWS = [  # category, id, onset, offset; the split follows

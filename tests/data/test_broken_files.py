@@ -27,8 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cmpae_toolkit import data
-from cmpae_toolkit.data import doctor, lists, load, load_folder, open_store, pack, verify
-from cmpae_toolkit.data.archives import unpack
+from cmpae_toolkit.data import doctor, lists, load, load_folder, open_store, pack
+from cmpae_toolkit.data.downloads import unpack
 from cmpae_toolkit.errors import InputError, InputWarning
 
 MARKER = Path(os.environ["CMPAE_HOME"]) / "a_pickle_was_loaded"
@@ -313,7 +313,6 @@ def test_a_file_too_large_for_one_video_is_refused_before_it_is_read(tmp_path):
 
 
 MISFITS = {
-    "checksums.npy": [np.zeros(shape, np.int64) for shape in (2, (2, 1), (9, 2))] + [np.zeros((2, 2)), np.full((2, 2), "x")],
     "frames.npy": [np.ones((2, 7, 5), np.float16), np.ones((2, 8, 5), np.float32), np.ones((3, 8, 5), np.float16)],
     "reference.npy": [np.ones((2, 3, 4, 2), bool), np.ones((2, 2, 9, 2), bool), np.ones((2, 2, 4, 1), bool)],
     "weak_labels.npy": [np.full((2, 2), np.nan), np.full((2, 2), 0.5), np.full((2, 2), -1.0)],
@@ -325,7 +324,7 @@ def test_parts_of_a_store_that_do_not_fit_are_refused(tmp_path, name, number):
     store = pack(write_own(tmp_path / "own"), "val", tmp_path / "store", progress=False)
     np.save(store / name, MISFITS[name][number])
     with pytest.raises(InputError, match=rf"{re.escape(name)}: .* does not fit: remove .* and pack again"):
-        (verify if name == "checksums.npy" else open_store)(store)
+        open_store(store)
     assert not doctor.examine(store)["usable"]
 
 
@@ -369,8 +368,9 @@ MEMBERS = ["/abs", "../up", "a/../../up", "C:\\x", "a\\b", "a:b", "..", "./../x"
 def test_archive_members_named_to_lead_elsewhere(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo(name), b"x")
-    assert outcome(lambda: unpack(tmp_path / "a.zip", tmp_path / "deep" / "out", progress=False)) == "refused"
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.zip"}
+    assert outcome(lambda: unpack(tmp_path / "a.zip", tmp_path / "deep" / "out")) in ("refused", "read")
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "a.zip"]
+    assert all(path.resolve().is_relative_to(tmp_path / "deep" / "out") for path in written)
 
 
 def test_broken_archives(tmp_path):
@@ -378,7 +378,7 @@ def test_broken_archives(tmp_path):
     for number, (_, content) in enumerate((*cuts(whole, 20), *flips(whole, 60, 6))):
         path = tmp_path / f"{number}.zip"
         path.write_bytes(content)
-        assert outcome(lambda path=path: unpack(path, tmp_path / path.stem, progress=False)) in ("refused", "read")
+        assert outcome(lambda path=path: unpack(path, tmp_path / path.stem)) in ("refused", "read")
 
 
 STEADY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -1,6 +1,5 @@
-"""The measurements of notebook 11 against plain loops and worked cases, and the table of stored runs."""
+"""The measurements of notebook 11 against plain loops and worked cases."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +8,11 @@ import torch
 
 from cmpae_toolkit.config import Config
 from cmpae_toolkit.decode import Thresholds, decode
-from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.metrics import f_scores, with_audio_visual
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import Opinion
-from cmpae_toolkit.studies import evidence_measures, records
+from cmpae_toolkit.studies import evidence_measures
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +100,7 @@ def test_thresholds_are_the_best_of_the_grid():
 def test_trust_from_a_track_record(evidence, trained):
     videos = trained[1]
     thresholds = replace(Thresholds.of(Config(), videos.categories), video=np.zeros((2, 25)), snippet=np.zeros((2, 25)))
-    record = evidence_measures.track_record(evidence, thresholds, videos.reference)  # everything is said, so the share of truth is the trust
+    record = evidence_measures.track_record(evidence, thresholds, videos.reference)  # all is said, so the share of truth is the trust
     truth = videos.reference.sum((0, 2))
     np.testing.assert_allclose(record.presence, truth, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(record.absence, 12 * 10 - truth, rtol=1e-4)
@@ -146,32 +144,3 @@ def test_other_priors_decide_alike():
     snippet, video = (Opinion(torch.full(s, 1.0), torch.full(s, 2.0), prior_weight=0.2) for s in ((1, 2, 3, 4), (1, 2, 4)))
     found = evidence_measures.decisions(Evidence(snippet, video, video[:, 0], torch.zeros(1), torch.zeros(1)))
     assert found["vacuity"] == pytest.approx(0.2 / 3.2) and found["probability"] == pytest.approx(1.1 / 3.2)
-
-
-# ---- stored runs ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stored(tmp_path):
-    for seed, (x, y) in enumerate([(1.0, 2.0), (2.0, 4.0), (3.0, 3.0)]):
-        run = {"data": {"title": "d (test)"}, "seed": seed, "config": {"width": 1}, "errors": {"a": x, "b": y}}
-        (tmp_path / f"seed{seed}.json").write_text(json.dumps(run))
-        (tmp_path / f"loss-{seed}.json").write_text(json.dumps(run | {"loss": "EDL", "errors": {"a": x + 1, "b": y}}))
-    (tmp_path / "ensemble.json").write_text(json.dumps({"data": {"title": "d (test)"}, "seeds": [0, 1], "errors": {"a": 9.0}}))
-    return records.read(tmp_path)
-
-
-def test_summary_is_paired(stored):
-    assert sorted(stored["kind"].unique()) == ["EDL", "ensemble", "paper"] and "config.width" not in stored
-    table = records.summary(stored[stored["kind"] == "paper"], {"one": "errors.a", "other": "errors.b"}, against="one").loc["d (test)"]
-    assert table.loc["other", "mean"] == 3 and table.loc["other", "difference"] == 1 and table.loc["one", "n"] == 3
-    assert table.loc["other", "± of it"] == pytest.approx(4.302653 * 1 / np.sqrt(3), rel=1e-5)  # of 1, 2, 0
-    kinds = records.by_kind(stored, "errors.a").loc["d (test)"]
-    assert kinds.loc["EDL", "difference"] == 1 and kinds.loc["EDL", "± of it"] == 0 and np.isnan(kinds.loc["ensemble", "±"])
-
-
-def test_nothing_stored(tmp_path, stored):
-    with pytest.raises(InputError, match="holds no stored run"):
-        records.read(tmp_path / "empty")
-    with pytest.raises(InputError, match=r"no stored run has 'errors.z'"):
-        records.summary(stored, {"z": "errors.z"})

@@ -9,8 +9,8 @@ import pytest
 from ave_folder import LLP_VIDEOS, features, put, write_ave, write_feats, write_llp
 
 from cmpae_toolkit import cli
-from cmpae_toolkit.data import doctor, pack
-from cmpae_toolkit.data.ave_lists import AVE_CATEGORIES
+from cmpae_toolkit.data import doctor, list_version, pack
+from cmpae_toolkit.data.ave import AVE_CATEGORIES
 from cmpae_toolkit.data.simulation import simulate as simulator
 from cmpae_toolkit.data.simulation.simulate import simulate
 
@@ -72,8 +72,8 @@ def test_every_bad_row_with_its_file_and_line(llp):
     visual.write_bytes(visual.read_bytes() + b"bbbbbbbbbb2_0_10\tone\t3\tDog\r\nbbbbbbbbbb2_0_10\t1\t\xff\tDog\r\n")
     found = doctor.examine(llp)
     rows = found["splits"]["train"]["bad_rows"]
-    assert [row.split(": ")[0] for row in rows] == [f"{llp / 'AVVP_train.csv'}, line {n}" for n in (2, 4, 5)]
-    assert [row.split(": ")[0] for row in found["splits"]["val"]["bad_rows"]] == [f"{visual}, line {n}" for n in (5, 4)]
+    assert [row.split(": ")[0] for row in rows] == [f"{llp / 'AVVP_train.csv'}, line {n}" for n in (2, 4)]
+    assert [row.split(": ")[0] for row in found["splits"]["val"]["bad_rows"]] == [f"{visual}, line {n}" for n in (4, 5)]
     assert found["splits"]["train"]["problem"] == rows[0] and not found["usable"]
 
 
@@ -101,7 +101,7 @@ def test_the_toolkits_own_folder_and_a_store(tiny, tmp_path):
         file.seek(-4, 2)
         file.write(b"\x11\x11\x11\x11")
     found = doctor.examine(store)
-    assert not found["usable"] and "does not have its checksum" in found["splits"]["val"]["problem"]
+    assert not found["usable"] and "do not have their checksum" in found["splits"]["val"]["problem"]
     (store / "store.json").write_text("{}")
     assert not doctor.examine(store)["usable"]
 
@@ -143,14 +143,14 @@ def test_simulated_data_is_not_generated(monkeypatch):
 
 def test_versions_by_checksum(shared, tmp_path):
     folder = shared / "data" / "llp"
-    assert {path.name: doctor.version_of(path) for path in sorted(folder.glob("*eval*"))} == {
+    assert {path.name: list_version(path) for path in sorted(folder.glob("*eval*"))} == {
         "AVVP_eval_audio.csv": "2024 corrected", "AVVP_eval_audio_2020.csv": "2020 list", "AVVP_eval_visual.csv": "as published"
     }
     windows = tmp_path / "AVVP_train.csv"
     windows.write_bytes((folder / "AVVP_train.csv").read_bytes().replace(b"\n", b"\r\n"))
-    assert doctor.version_of(windows) == "as published"
+    assert list_version(windows) == "as published"
     windows.write_bytes(b"\n" + windows.read_bytes())
-    assert doctor.version_of(windows) == "other"
+    assert list_version(windows) == "other"
 
 
 def test_the_published_lists(shared):

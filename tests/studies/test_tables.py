@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,18 @@ import pytest
 from cmpae_toolkit import cli, data, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.studies import statistics, tables
+from cmpae_toolkit.studies import claims, tables
 from cmpae_toolkit.studies.ablations import SAME, SCHEDULE, TABLE_5, TABLE_6, table_config, table_runs
-from cmpae_toolkit.studies.grid import collect
+from cmpae_toolkit.studies.identity import identify
+from cmpae_toolkit.studies.records import collect
 from cmpae_toolkit.studies.rows import FULL, PAPER_TABLES, TEN, TYPE, paper_table
 
 VIDEOS = 40
+
+
+def place(name):
+    """Where runs on a data set lie: by its checksum, or, where the data are not here, under its name."""
+    return identify(name).folder if data.simulated_size(name) else name
 
 
 def stored(folder, variant, seed, segment, title="simulated small (test)", name="small", **more):
@@ -31,7 +39,7 @@ def stored(folder, variant, seed, segment, title="simulated small (test)", name=
         "per_category": {level: {t: [segment, None] for t in ("audio", "visual", "audio_visual")} for level in metrics.LEVELS},
         "thresholds": {"video": {"audio": {"Dog": 0.5, "Cat": 0.5}}},
     }
-    path = Path(folder) / name / f"{variant.replace('/', '_')}-{seed}.json"
+    path = Path(folder) / place(name) / f"{variant.replace('/', '_')}-{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record))
 
@@ -113,14 +121,6 @@ def test_differences_and_intervals_worked(results):
     assert "-2.0 ± 2.5 [" in tables.make(5, results, ["small"]).to_markdown()
 
 
-def test_bootstrap_over_videos_is_the_plain_loop():
-    differences = np.random.default_rng(3).normal(1, 4, 200)
-    rng = np.random.default_rng(8)
-    means = [differences[rng.integers(0, 200, 200)].mean() for _ in range(4000)]
-    assert statistics.over_videos(differences) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.12)
-    assert np.isnan(statistics.half_width([1.0]))
-
-
 def test_rows_that_were_not_run_are_named(results):
     stored(results, "w/o u_uni", 0, 61.0)
     notes = " ".join(tables.make(6, results, ["small"]).notes)
@@ -163,7 +163,7 @@ def test_ablations_of_the_released_code_are_measured_against_it(tmp_path):
 
 def test_accuracy_and_its_floors(tmp_path):
     stored(tmp_path, FULL, 0, 50.0, "simulated ave (test)", "simulated-ave", accuracy=74.5)
-    (tmp_path / "simulated-ave" / "floors.json").write_text(json.dumps({
+    (tmp_path / place("simulated-ave") / "floors.json").write_text(json.dumps({
         "title": "simulated ave (test)", "floors": {}, "accuracy": {"background everywhere": 16.9, "true category everywhere": 83.1}
     }))
     for number in (1, 3):
@@ -187,12 +187,71 @@ def test_files_of_a_table(results, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(made[0]), table.frame.reset_index(drop=True), check_dtype=False)
     assert "simulated small (test)" in made[1].read_text() and "tick marks" in made[1].read_text()
     assert r"\begin{tabular}" in made[2].read_text() and made[3].read_bytes().startswith(b"\x89PNG")
-    nothing = tables.make(5, tmp_path / "empty", ["small"])
+    stored(tmp_path / "other", "HAN", 0, 60.0)  # Table 5 has no such row
+    nothing = tables.make(5, tmp_path / "other", ["small"])
     assert "nothing measured yet" in nothing.title and len(nothing.save(tmp_path / "none")) == 3
 
 
+def test_a_folder_without_runs_is_one_sentence(tmp_path, capsys):
+    with pytest.raises(InputError, match="holds no finished run on small, llp as these data are now: `cmpae tables` trains them"):
+        tables.make(5, tmp_path, ["small", "llp"])
+    assert cli.main(["tables", "5", "--stored", "--data", "small", "--results", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_runs_on_other_data_are_not_shown(tmp_path):
+    """The stored runs are those of `tiny`; whoever asks for `small` gets none of them, whatever their folder is called."""
+    stored(tmp_path, FULL, 0, 66.0, name="tiny")
+    (tmp_path / place("tiny")).rename(tmp_path / "small")
+    with pytest.raises(InputError, match="no finished run on small"):
+        tables.make(5, tmp_path, ["small"])
+
+
+def test_the_six_tables_of_the_stored_runs():
+    names = ["small", "real_media", "simulated-ave", "simulated-avep"]
+    made = tables.make_all(tables.NUMBERS, "tables", names)
+    assert [table.number for table in made] == list(tables.NUMBERS)
+    assert [int((table.frame["n"] == 5).sum()) for table in made] == [16, 16, 2, 16, 29, 14]  # rows with all five seeds
+    assert all("real_media" in table.title for table in (made[1], made[4], made[5]))
+
+
+class Seen(HTMLParser):
+    """What a reader of a page sees, and with which tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.tags = [], set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+NASTY = "Ka$$e_50%|<b>&amp; #1"
+
+
+@pytest.mark.parametrize("name", [NASTY, "a\\b", "{x}^~`*[a](b)", "two\nlines"])
+def test_names_are_text(name):
+    frame = pd.DataFrame({"method": [name, "EDL"], "data": [f"{name} (test)", "d"], "n": [1, 1], "segment.type": [60.0, 50.0]})
+    table = tables.Table(2, f"Table of {name}", frame, (f"Not run yet: {name}.",))
+    plain = " ".join(name.split())
+    cells = [re.sub(r"\\([\\`*_\[\]|$<>&~#])", r"\1", c.strip()) for c in re.split(r"(?<!\\)\|", table.to_markdown().splitlines()[4])[1:-1]]
+    assert cells[:2] == [plain, f"{plain} (test)"] and len(cells) == 4
+    row = table.to_latex().split("midrule")[1].splitlines()[1]
+    unescaped = row.replace(r"\textbackslash{}", "\\").replace(r"\textasciitilde{}", "~").replace(r"\textasciicircum{}", "^")
+    unescaped = unescaped.replace(r"\textless{}", "<").replace(r"\textgreater{}", ">").replace(r"\textbar{}", "|")
+    assert len(re.findall(r"(?<!\\)&", row)) == 3 and re.sub(r"\\([&%$#_{}])", r"\1", unescaped).startswith(f"{plain} & {plain} (test) &")
+    assert all(line.startswith("%") for line in table.to_latex().splitlines()[:2])
+    seen = Seen()
+    seen.feed(table.to_html())
+    assert seen.words.count(plain) == 1 and f"{plain} (test)" in seen.words and f"Table of {plain}" in seen.words
+    assert not seen.tags & {"a", "b"}
+
+
 def test_per_category_means(results):
-    table = tables.per_category(collect(results), FULL, "JoMoLD")
+    table = claims.per_category(collect(results), FULL, "JoMoLD")
     assert table["category"].tolist() == ["Dog"] * 3 and set(table["track"]) == {"audio", "visual", "audio_visual"}
     assert table[FULL].tolist() == [66.0] * 3 and table["JoMoLD"].tolist() == [61.0] * 3
     csv = pd.read_csv(tables.write_categories(results, ["small"], results))
@@ -200,7 +259,7 @@ def test_per_category_means(results):
     assert (row["category"], row["mean"], row["count"]) == ("Dog", 61.0, 3) and row["std"] == pytest.approx(np.sqrt(3), abs=0.01)
     assert "Cat" not in set(csv["category"])  # it occurs in no roll
     with pytest.raises(InputError, match="no finished run of 'HAN'"):
-        tables.per_category(collect(results), FULL, "HAN")
+        claims.per_category(collect(results), FULL, "HAN")
 
 
 def test_rows_of_one_data_set_share_their_schedule():
@@ -219,15 +278,15 @@ def test_verdicts_follow_the_interval(results):
         stored(results, "backbone (JoMoLD)", seed, (60, 63, 60)[seed])
         stored(results, "EDL + JML", seed, (62.0, 63.1, 60.9)[seed])
         stored(results, "w/o u_av", seed, (70.0, 71.1, 68.9)[seed])
-    table = tables.claims(collect(results)).set_index("claim")
+    table = claims.claims_table(collect(results)).set_index("claim")
     assert table.loc["EDL helps the backbone", ["difference", "verdict"]].tolist() == [3, "undecided"]
     assert table.loc["EDL helps the backbone", "printed"] == pytest.approx(61.0 - 60.8)
     assert table.loc["EDL helps the backbone", "±"] == pytest.approx(4.302653 * np.sqrt(3) / np.sqrt(3), rel=1e-6)
     assert table.loc["PAEC helps EDL + JML", "verdict"] == "holds"  # 4, 3.9, 4.1
     assert table.loc["u_av helps", "verdict"] == "the reverse" and table.loc["u_av helps", "printed"] == pytest.approx(63.3 - 62.2)
     assert "JML helps EDL + PAEC" not in table.index
-    assert tables.claims(collect(results), which=tables.MORE_CLAIMS).empty
-    assert set(label for pair in (tables.CLAIMS | tables.MORE_CLAIMS).values() for label in pair) <= set(table_runs("small"))
+    assert claims.claims_table(collect(results), which=claims.MORE_CLAIMS).empty
+    assert set(label for pair in (claims.CLAIMS | claims.MORE_CLAIMS).values() for label in pair) <= set(table_runs("small"))
 
 
 def test_unknown_table():
@@ -243,7 +302,7 @@ def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path, mo
     assert cli.main(["tables", "2", "5", *where]) == 0
     told = capsys.readouterr().out
     assert "Table 2" in told and "Table 5" in told and "simulated tiny (test)" in told and "true weak labels everywhere" in told
-    runs = collect(tmp_path / "runs" / "tiny")
+    runs = collect(tmp_path / "runs", "tiny")
     assert sorted(runs["variant"]) == sorted([FULL, "EDL", "JoMoLD"] * 2) and set(TYPE) <= set(runs)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*-seed*.json")}
     assert cli.main(["tables", "5", "--stored", *where]) == 0

@@ -9,32 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import shutil
-from collections.abc import Mapping
-from functools import lru_cache
+import tarfile
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import pooch
 
-from .._files import home
+from .._files import check_space, home, writing
 from ..errors import InputError
-from .archives import free_bytes, is_archive, unpack
 from .features import PUBLISHED_STREAMS
+from .lists import registry
 
 LISTS_URL = "https://raw.githubusercontent.com/"
 FEATURES_URL = "https://drive.google.com/uc?id="
 FEATURES_PAGE = "https://drive.google.com/file/d/{id}/view"
 LIST_FOLDER = "annotations"
 STAGING = ".unpacking"
-
-
-@lru_cache
-def registry() -> Mapping[str, Any]:
-    """Per data set the repository, the lists (name, path, sha256, version) and the features (name, Google Drive id, bytes)."""
-    return json.loads(Path(__file__).with_name("registry.json").read_bytes())
+LARGEST = 200 * 10**9  # bytes of all members of an archive
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
 
 
 def download(
@@ -54,10 +50,10 @@ def download(
     folder = Path(folder).expanduser() if folder is not None else home() / name
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: give a folder to download to.")
-    for entry in about["lists"] + (about["background_lists"] if background else []):
-        _get_list(entry, about["repository"], folder / LIST_FOLDER, lists_url, progress)
-    if features:
-        for entry in about["features"] + (about["background_features"] if background else []):
+    with writing(folder):
+        for entry in about["lists"] + (about["background_lists"] if background else []):
+            _get_list(entry, about["repository"], folder / LIST_FOLDER, lists_url, progress)
+        for entry in (about["features"] + (about["background_features"] if background else [])) if features else []:
             _get_features(name, entry, folder, features_url, progress)
     return folder
 
@@ -73,22 +69,73 @@ def manual_steps(name: str, folder: str | Path | None = None, background: bool =
     return [*steps, f"then run `cmpae download {name}` again, which unpacks, and `cmpae doctor --data {name}`, which checks"]
 
 
-def sha256(path: str | Path) -> str:
-    digest = hashlib.sha256()
+def is_archive(path: str | Path) -> bool:
+    """Whether a file is a zip or tar archive, by its content."""
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except (OSError, EOFError, tarfile.TarError):  # cut short
+        return False
+
+
+def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -> Path:
+    """Unpack a zip or tar archive into a new folder and return it; nothing is written outside, and no link.
+
+    The standard library takes the harm out of names that lead elsewhere or refuses them, and links and devices are left out or
+    become plain files. A bad or cut archive, one of more than `largest` bytes, and a full disk are InputErrors that leave nothing.
+    """
+    archive, folder = Path(archive), Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder}: something is here already and is not replaced: move it away first.")
+    try:
+        with _opened(archive) as file:
+            if isinstance(file, zipfile.ZipFile):
+                total, extract = sum(member.file_size for member in file.infolist()), file.extractall
+            else:
+                total, extract = sum(member.size for member in file), _extract_tar(file)
+            if total > largest:
+                raise InputError(f"{archive}: announces more than {largest / 1e9:.1f} GB, so nothing was unpacked: get the published one.")
+            check_space(folder, total, "unpacking")
+            folder.mkdir(parents=True)
+            extract(folder)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, InputError) or not isinstance(error, Exception):
+            raise
+        # BadZipFile, TarError, zlib.error, EOFError, LZMAError, NotImplementedError, UnicodeError, RuntimeError, OSError, ...
+        raise InputError(f"{archive}: cannot be unpacked ({_reason(error)}): make room, or download it again.") from None
+    return folder
+
+
+def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
+    if not archive.is_file():
+        raise InputError(f"{archive}: there is no such file: download it again.")
+    if zipfile.is_zipfile(archive):
+        return zipfile.ZipFile(archive)
+    if is_archive(archive):
+        return tarfile.open(archive)
+    raise InputError(f"{archive}: neither a zip nor a tar archive: download it again.")
+
+
+def _extract_tar(file: tarfile.TarFile) -> Callable[[Path], None]:
+    def plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        return tarfile.data_filter(member, folder) if member.isreg() or member.isdir() else None
+
+    return lambda folder: file.extractall(folder, filter=plain)
+
+
+def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _get_list(entry: Mapping[str, Any], repository: str, folder: Path, base: str, progress: bool) -> None:
     """One small file by pooch, which downloads beside the place and moves the file there when its checksum is right."""
     url, target = f"{base}{repository}/{entry['path']}", folder / entry["name"]
-    if target.is_file() and (entry["sha256"] is None or sha256(target) == entry["sha256"]):
+    if target.is_file() and (entry["sha256"] is None or _sha256(target) == entry["sha256"]):
         return
     if target.exists():
         raise InputError(f"{target}: this is not the published file (its checksum differs): move it away and download again.")
-    _check_space(folder, 10**7)
+    check_space(folder, 10**7, "the download")
     try:
         logger = pooch.get_logger()
         level, _ = logger.level, logger.setLevel("WARNING")
@@ -115,7 +162,7 @@ def _get_features(name: str, entry: Mapping[str, Any], folder: Path, base: str, 
         return
     found = _archive_in(folder) if archived else None
     if found is None:
-        _check_space(folder, entry["bytes"] * (2 if archived else 1))
+        check_space(folder, entry["bytes"] * (2 if archived else 1), "the download")
         _fetch(f"{base}{entry['id']}", target, page, progress)
         if not (is_archive(target) if archived else h5py.is_hdf5(target)):
             with open(target, "rb") as file:
@@ -125,7 +172,7 @@ def _get_features(name: str, entry: Mapping[str, Any], folder: Path, base: str, 
             raise InputError(_by_hand(page, target, what))
         found = target
     if archived:
-        _unpack_features(name, found, folder, progress)
+        _unpack_features(name, found, folder)
 
 
 def _is_h5(target: Path, page: str) -> bool:
@@ -138,9 +185,7 @@ def _archive_in(folder: Path) -> Path | None:
     """An archive that someone put into the folder by hand, under any name."""
     if not folder.is_dir():
         return None
-    kinds = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in kinds)
-    return next((path for path in files if is_archive(path)), None)
+    return next((path for path in sorted(folder.iterdir()) if path.suffix in ARCHIVES and path.is_file() and is_archive(path)), None)
 
 
 def _fetch(url: str, target: Path, page: str, progress: bool) -> None:
@@ -158,30 +203,19 @@ def _fetch(url: str, target: Path, page: str, progress: bool) -> None:
         raise InputError(_by_hand(page, target, "nothing came"))
 
 
-def _unpack_features(name: str, archive: Path, folder: Path, progress: bool) -> None:
+def _unpack_features(name: str, archive: Path, folder: Path) -> None:
     """Unpack beside the place, find the published stream folders, and move them to `feats/` in one step."""
     staging = folder / STAGING
-    if staging.exists():
-        shutil.rmtree(staging)
+    shutil.rmtree(staging, ignore_errors=True)
     try:
-        unpack(archive, staging, progress=progress)
+        shutil.rmtree(unpack(archive, staging) / "__MACOSX", ignore_errors=True)
         wanted = PUBLISHED_STREAMS["audio"]
         root = next((path.parent for path in sorted(staging.rglob(wanted)) if path.is_dir()), None)
         if root is None:
             raise InputError(f"{archive}: no folder {wanted}/ in it, so these are not the features of {name}: download it again.")
-        if root == staging:
-            staging.rename(folder / "feats")
-        else:
-            root.rename(folder / "feats")
+        root.rename(folder / "feats")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = free_bytes(folder)
-    if free < needed:
-        space = f"the download needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} are free"
-        raise InputError(f"{folder}: {space}: make room, or set CMPAE_HOME to another disk.")
 
 
 def _by_hand(page: str, target: Path, reason: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -13,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit import batches, data, inference, train
+from cmpae_toolkit import _files, batches, data, inference, train
 from cmpae_toolkit.config import presets
-from cmpae_toolkit.data import VideoSet, load, load_folder, open_store, pack, verify
-from cmpae_toolkit.data.folder import Source
+from cmpae_toolkit.data import VideoSet, features, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.errors import InputError, InputWarning
 
 COUNT = 150  # more than two chunks
@@ -38,15 +38,15 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def reads(monkeypatch) -> list[tuple[int, str]]:
-    """The (position, stream) of every feature file that is read from now on."""
-    done, read = [], Source.read
+def reads(monkeypatch) -> list[str]:
+    """The name of every feature file whose values are read from now on."""
+    done, read = [], features._read
 
-    def counted(self, position, stream, shape):
-        done.append((int(position), stream))
-        return read(self, position, stream, shape)
+    def counted(places, video):
+        done.extend(place.path.name for place in places)
+        return read(places, video)
 
-    monkeypatch.setattr(Source, "read", counted)
+    monkeypatch.setattr(features, "_read", counted)
     return done
 
 
@@ -59,7 +59,7 @@ def test_a_store_holds_what_the_folder_holds_in_float16(folder):
         assert isinstance(packed.features[stream], np.memmap) and not packed.features[stream].flags.writeable
         assert packed.features[stream].dtype == np.float16 and np.array_equal(packed.features[stream], x.astype(np.float16))
     assert np.array_equal(packed.weak_labels, read.weak_labels) and np.array_equal(packed.reference, read.reference)
-    assert verify(store) == 2 * COUNT
+    assert verify(store) == 4
     assert store.is_relative_to(data.home()) and store.name == "val" and list(store.parent.iterdir()) == [store]
 
 
@@ -75,72 +75,43 @@ def test_a_fresh_store_is_left_alone_and_preferred(folder, reads):
 
 def test_large_folders_are_packed_by_load(folder, monkeypatch, capsys):
     assert not isinstance(load(folder, "val").features["audio"], np.memmap)
-    monkeypatch.setattr(data, "PACK_FROM", 1000)
+    monkeypatch.setattr(data.formats, "PACK_FROM", 1000)
     assert isinstance(load(folder, "val").features["audio"], np.memmap)
     assert "pack val" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_an_interrupted_packing_goes_on_where_it_stopped(folder, monkeypatch, error):
-    stop, done, read = 100, [], Source.read
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_an_interrupted_packing_leaves_nothing(folder, monkeypatch, error):
+    def interrupted(places, video):
+        if places[0].path.name == "val100.npy":
+            raise error
+        return read(places, video)
 
-    def interrupted(self, position, stream, shape):
-        if position == stop:
-            raise error("pulled the plug")
-        done.append((int(position), stream))
-        return read(self, position, stream, shape)
-
-    monkeypatch.setattr(Source, "read", interrupted)
-    out = folder.parent / "store"
-    with pytest.raises(error):
+    read, out = features._read, folder.parent / "stores" / "val"
+    monkeypatch.setattr(features, "_read", interrupted)
+    expected = pytest.raises(InputError, match="No space") if isinstance(error, OSError) else pytest.raises(error)
+    with expected:
         pack(folder, "val", out, progress=False)
-    assert not out.exists() and len(done) == 2 * stop
-    with pytest.raises(InputError, match="no finished packed store"):
-        open_store(out.with_name("store.partial"))
-    stop = None
-    done.clear()
-    assert pack(folder, "val", out, progress=False) == out
-    assert done == [(position, stream) for position in range(100, COUNT) for stream in ("audio", "frames")]
-    assert verify(out) == 2 * COUNT and not out.with_name("store.partial").exists()
-    expected = load_folder(folder, "val").features["frames"].astype(np.float16)
-    assert np.array_equal(open_store(out).features["frames"], expected)
+    assert not list(out.parent.iterdir())
 
 
-def test_what_was_damaged_during_a_break_is_read_again(folder, monkeypatch, reads):
+def test_a_place_that_cannot_be_written_is_told_in_one_sentence(folder):
+    (folder.parent / "file").write_text("")
+    with pytest.raises(InputError, match=r"file.store cannot be written \(.*\): make room, or choose another place") as caught:
+        pack(folder, "val", folder.parent / "file" / "store", progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_draft_of_a_killed_packing_is_removed_by_the_next(folder):
     out = folder.parent / "store"
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.rmtree", lambda path: None)
-        patch.setattr("os.replace", broken_rename(os.replace, out))
-        with pytest.raises(OSError, match="power cut"):
-            pack(folder, "val", out, progress=False)
-    partial = out.with_name("store.partial")
-    plan = json.loads((partial / "store.json").read_text())["plan"]
-    (partial / "plan.txt").write_text(plan)
-    np.load(partial / "audio.npy", mmap_mode="r+")[7, 0, 0] += 1
-    reads.clear()
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+    left, alive = (out.with_name(f".store.{_files.MACHINE}-{pid}-00ff.part") for pid in (process.pid, os.getppid()))
+    for draft in (left, alive):
+        draft.mkdir()
     pack(folder, "val", out, progress=False)
-    assert reads == [(7, "audio")] and verify(out) == 2 * COUNT
-
-
-def broken_rename(rename, target: Path):
-    def replace(source, destination):
-        if Path(destination) == target:
-            raise OSError("power cut")
-        rename(source, destination)
-
-    return replace
-
-
-def test_a_partial_store_that_cannot_be_read_is_begun_anew(folder, reads):
-    out = folder.parent / "store"
-    pack(folder, "val", out, progress=False)
-    plan = json.loads((out / "store.json").read_text())["plan"]
-    out.rename(out.with_name("store.partial"))
-    (out.with_name("store.partial") / "plan.txt").write_text(plan)
-    (out.with_name("store.partial") / "checksums.npy").write_bytes(b"cut")
-    reads.clear()
-    pack(folder, "val", out, progress=False)
-    assert len(reads) == 2 * COUNT and verify(out) == 2 * COUNT
+    assert not left.exists() and alive.exists()
 
 
 def changed_feature(folder: Path) -> None:
@@ -173,7 +144,7 @@ def test_stale_stores_are_packed_again(folder, change):
     assert isinstance(packed.features["audio"], np.memmap) and packed.ids == read.ids
     assert np.array_equal(packed.weak_labels, read.weak_labels) and np.array_equal(packed.reference, read.reference)
     assert np.array_equal(packed.features["audio"], read.features["audio"].astype(np.float16))
-    assert verify(store) == 2 * len(read) and list(store.parent.iterdir()) == [store]
+    assert verify(store) == 4 and list(store.parent.iterdir()) == [store]
 
 
 def test_the_other_split_does_not_make_a_store_stale(folder, reads):
@@ -187,7 +158,7 @@ def test_the_other_split_does_not_make_a_store_stale(folder, reads):
 def test_verify_names_a_damaged_video(folder):
     store = pack(folder, "val", progress=False)
     np.load(store / "frames.npy", mmap_mode="r+")[3, 0, 0] += 1
-    with pytest.raises(InputError, match=r"frames\.npy: 1 videos are damaged, the first val003"):
+    with pytest.raises(InputError, match=r"frames\.npy: damaged, its values do not have their checksum"):
         verify(store)
     path = store / "frames.npy"
     path.write_bytes(path.read_bytes()[:-10])
@@ -205,15 +176,14 @@ def test_values_beyond_float16_are_refused(folder, value):
     assert not (folder.parent / "store").exists()
 
 
-def test_a_bad_file_stops_the_packing_and_the_rest_is_kept(folder, reads):
+def test_a_bad_file_stops_the_packing(folder):
     path = folder / "feats" / "frames" / "val100.npy"
     good = path.read_bytes()
     path.write_bytes(good[:-1])
     with pytest.raises(InputError, match=r"val100\.npy \(val100, line 102 of val\.csv\) is damaged"):
         pack(folder, "val", progress=False)
-    assert not isinstance(load(folder, "test").features["audio"], np.memmap)
     path.write_bytes(good)
-    assert verify(pack(folder, "val", progress=False)) == 2 * COUNT
+    assert verify(pack(folder, "val", progress=False)) == 4
 
 
 def test_missing_features_and_packing(folder):
@@ -314,8 +284,8 @@ def empty_store(store: Path, split: str, count: int, shapes: dict[str, tuple[int
     np.save(store / "reference.npy", np.broadcast_to(weak[:, None, None] > 0, (count, 2, 10, 2)))
     about = {
         "name": "zeros", "split": split, "categories": ["Dog", "Rain"], "ids": ids, "filenames": ids, "simulated": True,
-        "modalities": {"audio": "audio", "frames": "visual"}, "weak_labels": True, "reference": True, "notices": [], "plan": "",
-        "format": 1,
+        "modalities": {"audio": "audio", "frames": "visual"}, "arrays": ["weak_labels", "reference"], "notices": [], "plan": "",
+        "format": 2, "snippet_seconds": 1.0, "sha256": dict.fromkeys((*shapes, "weak_labels", "reference"), ""),
     }
     (store / "store.json").write_text(json.dumps(about))
     return store
@@ -324,7 +294,7 @@ def empty_store(store: Path, split: str, count: int, shapes: dict[str, tuple[int
 @pytest.fixture
 def memory():
     """The command `benchmarks/memory.py`, which measured the numbers that are told of packing and training."""
-    spec = importlib.util.spec_from_file_location("memory", Path(__file__).parents[1] / "benchmarks" / "memory.py")
+    spec = importlib.util.spec_from_file_location("memory", Path(__file__).parents[2] / "benchmarks" / "memory.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -347,11 +317,8 @@ def test_the_memory_benchmark_says_where_it_cannot_measure(memory, monkeypatch, 
 def test_the_memory_benchmark_packs_folders_that_are_read_back(memory, tmp_path):
     memory.make_folder(tmp_path / "llp", {"train": 3, "val": 2, "test": 1})
     memory.pack_split(tmp_path / "llp", "train", tmp_path / "store")
-    memory.cut_off(tmp_path / "store")
-    assert not (tmp_path / "store").exists()
-    memory.pack_split(tmp_path / "llp", "train", tmp_path / "store")
     assert {n: x.shape for n, x in open_store(tmp_path / "store").features.items()} == {n: (3, *s) for n, s in memory.SHAPES.items()}
-    assert load_folder(tmp_path / "llp", "val").reference.sum() == 2 * 2 * 6 and verify(tmp_path / "store") == 3 * 3
+    assert load_folder(tmp_path / "llp", "val").reference.sum() == 2 * 2 * 6 and verify(tmp_path / "store") == 4
 
 
 def test_nothing_of_a_store_is_a_pickle(folder):

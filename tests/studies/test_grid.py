@@ -19,8 +19,8 @@ from cmpae_toolkit.config import Config
 from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.studies import grid
-from cmpae_toolkit.studies.grid import collect, jobs, run_grid
-from cmpae_toolkit.studies.statistics import summarise
+from cmpae_toolkit.studies.grid import jobs, run_grid
+from cmpae_toolkit.studies.identity import identify
 
 BASE = Config(width=16, batch_size=32, epochs=2, estimator_epochs=1)
 VARIANTS = {"full": {}, "no JML": {"mutual_weight": 0.0, "joint": "mmil"}}
@@ -35,13 +35,15 @@ def test_grid_resumes_and_records_failures(tmp_path, monkeypatch):
     )
     table = run_grid(planned, tmp_path)
     assert len(table) == 3 and set(table["data"]) == {"simulated tiny (test)"}
-    failed = json.loads((tmp_path / planned[3].file).read_text())
+    (place,) = {path.parent for path in tmp_path.rglob("*-seed*.json")}
+    assert place.name == identify("tiny").folder
+    failed = json.loads((place / planned[3].file).read_text())
     assert failed["error"] == "ZeroDivisionError: division by zero" and failed["seed"] == 1
     ran = []
     monkeypatch.setattr(grid, "run", lambda job, *rest: (ran.append(job), genuine(job, *rest))[1])
     assert len(run_grid(planned, tmp_path)) == 4
     assert ran == [planned[3]]
-    result = json.loads((tmp_path / planned[0].file).read_text())
+    result = json.loads((place / planned[0].file).read_text())
     assert result["config"]["seed"] == 0 and len(result["per_video"]["segment"]) == 48 and len(result["history"]["epoch"]) == 2
     assert np.mean(result["per_video"]["event"]) == pytest.approx(result["scores"]["event"]["type"], abs=0.01)
 
@@ -49,7 +51,7 @@ def test_grid_resumes_and_records_failures(tmp_path, monkeypatch):
 def test_two_processes_give_the_same_scores(tmp_path):
     planned = jobs({"full": {}}, BASE, ["tiny"], [0, 1])
     one, two = (run_grid(planned, tmp_path / str(workers), workers=workers) for workers in (1, 2))
-    pd.testing.assert_frame_equal(one.drop(columns="file"), two.drop(columns="file"))
+    pd.testing.assert_frame_equal(one.drop(columns="record"), two.drop(columns="record"))
 
 
 def test_a_poisoned_test_set_changes_nothing_that_was_chosen(monkeypatch):
@@ -82,7 +84,7 @@ def test_a_grid_survives_a_killed_worker_of_a_cluster(tmp_path):
         killed = []
 
         def kill_one():
-            while not list(tmp_path.rglob("*.json")):
+            while not list(tmp_path.rglob("*-seed*.json")):
                 time.sleep(0.02)
             worker = next(iter(cluster.workers.values()))
             killed.append(worker.pid)
@@ -134,20 +136,4 @@ def test_names_of_runs_outlive_new_config_fields():
     """Only fields that differ from the defaults are in the name."""
     (job,) = jobs({"full": {"width": 32}}, Config(), ["tiny"], [0])
     digest = hashlib.sha256(repr([("width", 32)]).encode()).hexdigest()[:8]
-    assert job.file == f"tiny/full-seed0-{digest}.json"
-
-
-def test_summary_is_paired_by_seed():
-    rows = [("full", 0, 60.0), ("full", 1, 64.0), ("full", 2, 62.0), ("less", 0, 59.0), ("less", 1, 62.0), ("less", 2, 59.0)]
-    table = pd.DataFrame([{"data": "d", "variant": v, "seed": s, "segment.type": x} for v, s, x in rows])
-    summary = summarise(table, "full", ["segment.type"]).set_index("variant")
-    assert summary.loc["full", "segment.type"] == 62 and summary.loc["full", "segment.type difference"] == 0
-    less = summary.loc["less"]
-    assert less["n"] == 3 and less["segment.type sd"] == pytest.approx(np.sqrt(3))
-    assert less["segment.type difference"] == -2  # of -1, -2, -3
-    assert less["segment.type ±"] == pytest.approx(4.302653 * 1 / np.sqrt(3), rel=1e-5)  # Student's t, 2 degrees of freedom
-
-
-def test_unfinished_files_are_not_results(tmp_path):
-    (tmp_path / "broken.json").write_text('{"error": "x", "variant": "a", "seed": 0}')
-    assert collect(tmp_path).empty
+    assert job.file == f"full-seed0-{digest}.json"

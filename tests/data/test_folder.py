@@ -10,10 +10,10 @@ import pytest
 
 from cmpae_toolkit.data import VideoSet, default_name, load, load_folder
 from cmpae_toolkit.data.annotations import LLP_CATEGORIES, splits
-from cmpae_toolkit.data.features import id_candidates, modality_of
+from cmpae_toolkit.data.naming import id_candidates
 from cmpae_toolkit.errors import InputError, InputWarning
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_llp = pytest.mark.skipif(not (SHARED / "llp").is_dir(), reason="the published LLP lists are not here")
 needs_media = pytest.mark.skipif(not (SHARED / "real_media").is_dir(), reason="the composed real media are not here")
 
@@ -48,11 +48,15 @@ def folder(tmp_path) -> Path:
     return root
 
 
+def describe(folder: Path, **entries) -> None:
+    (folder / "dataset.json").write_text(json.dumps(entries))
+
+
 def same(one: VideoSet, other: VideoSet) -> bool:
     """All that a VideoSet holds but its notices, and its features exactly, type included."""
-    fields = ("name", "split", "categories", "ids", "filenames", "modalities", "simulated")
+    fields = ("name", "split", "categories", "ids", "filenames", "modalities", "simulated", "snippet_seconds")
     arrays = [(one.features[name], other.features[name]) for name in one.features]
-    arrays += [(one.weak_labels, other.weak_labels), (one.reference, other.reference)]
+    arrays += [(getattr(one, name), getattr(other, name)) for name in ("weak_labels", "reference", "lengths", "present")]
     return (
         all(getattr(one, name) == getattr(other, name) for name in fields)
         and one.features.keys() == other.features.keys()
@@ -89,29 +93,47 @@ def test_a_feature_file_under_the_full_name_comes_first(folder):
     assert load_folder(folder, "val").ids == ("v1", "v2_0_4")
 
 
-@pytest.mark.parametrize(
-    ("stream", "modality"),
-    [("audio", "audio"), ("audio_clap", "audio"), ("VGGish", "audio"), ("yamnet", "audio"), ("frames", "visual")],
-)
-def test_modality_of_a_stream(stream, modality):
-    assert modality_of(stream) == modality
+def test_a_stream_of_an_unknown_name_is_asked_for_never_guessed(folder):
+    for stream in ("audio_clap", "beats"):
+        (folder / "feats" / "frames").rename(folder / "feats" / stream)
+        with pytest.raises(InputError, match=rf'feats/{stream}: is this stream audio or visual\? Write .*"{stream}".*dataset\.json'):
+            load_folder(folder, "val")
+        describe(folder, streams={stream: {"modality": "visual"}})
+        assert load_folder(folder, "val").modalities == {"audio": "audio", stream: "visual"}
+        (folder / "feats" / stream).rename(folder / "feats" / "frames")
+        (folder / "dataset.json").unlink()
 
 
-def test_streams_json_decides(folder):
+def test_the_published_names_are_known(folder):
+    (folder / "feats" / "audio").rename(folder / "feats" / "vggish")
+    for stream in ("clip", "res152", "r2plus1d_18"):
+        for video in ("v1", "v2", "t1"):
+            save(folder / "feats" / stream / f"{video}.npy", values(video, (4, 2)))
+    expected = {"vggish": "audio"} | dict.fromkeys(("clip", "frames", "r2plus1d_18", "res152"), "visual")
+    assert load_folder(folder, "val").modalities == expected
+
+
+def test_streams_and_about_of_an_older_folder_are_understood(folder):
     (folder / "feats" / "frames").rename(folder / "feats" / "audio_of_eyes")
-    with pytest.raises(InputError, match=r"no stream of the visual modality among audio, audio_of_eyes: .*streams\.json"):
-        load_folder(folder, "val")
     (folder / "streams.json").write_text('{"audio_of_eyes": "visual"}')
-    assert load_folder(folder, "val").modalities == {"audio": "audio", "audio_of_eyes": "visual"}
+    (folder / "about.json").write_text('{"name": "owls", "simulated": true}')
+    videos = load_folder(folder, "val")
+    assert videos.modalities == {"audio": "audio", "audio_of_eyes": "visual"} and (videos.name, videos.simulated) == ("owls", True)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "not JSON"), ('{"audio": "sound"}', '"audio" or "visual"'), ("[1]", "must be"), ('{"x": "audio"}', "no stream 'x'")],
+    [
+        ("{", "not a JSON object"), ("[1]", "not a JSON object"), ('{"streams": {"audio": "audio"}}', '"audio" or "visual"'),
+        ('{"streams": {"audio": {"modality": "smell"}}}', '"audio" or "visual"'), ('{"streams": []}', '"audio" or "visual"'),
+        ('{"streams": {"x": {"modality": "audio"}}}', "no stream 'x'"), ('{"snippet_seconds": "1"}', "snippet_seconds is '1'"),
+        ('{"snippet_seconds": 0}', "snippet_seconds is '0': write how many"), ('{"snippet_seconds": NaN}', "snippet_seconds is 'nan'"),
+        ('{"snippet_seconds": true}', "snippet_seconds is 'True'"), ('{"streams": {"frames": {"modality": "audio"}}}', "no stream of"),
+    ],
 )
-def test_broken_streams_json(folder, content, said):
-    (folder / "streams.json").write_text(content)
-    with pytest.raises(InputError, match=rf"streams\.json: .*{said}"):
+def test_broken_descriptions(folder, content, said):
+    (folder / "dataset.json").write_text(content)
+    with pytest.raises(InputError, match=said):
         load_folder(folder, "val")
 
 
@@ -150,7 +172,6 @@ BAD_FILES = {
     "no snippets": (np.zeros((0, 3), np.float32), "damaged|is empty"),
     "one axis": (np.zeros(12, np.float32), r"has shape \(12,\) instead of \(snippet, width\)"),
     "other width": (np.zeros((4, 7), np.float32), r"has width 7, but .*v1\.npy has 3: use features of one network"),
-    "other length": (np.zeros((5, 3), np.float32), r"has 5 rows, but .*v1\.npy has 4: every video needs the same number"),
     "not a number": (NOT_A_NUMBER, "NaN or infinite"),
     "infinite": (np.full((4, 3), np.inf, np.float16), "NaN or infinite"),
     "beyond float32": (np.full((4, 3), 1e300), "NaN or infinite"),
@@ -196,7 +217,7 @@ def test_missing_features(folder):
     (folder / "feats" / "frames" / "v1.npy").unlink()
     with pytest.warns(InputWarning, match="2 of 2"), pytest.raises(InputError, match="no video has a feature file in each of"):
         load_folder(folder, "val", missing="skip")
-    with pytest.raises(InputError, match="missing is 'drop': use 'error' or 'skip'"):
+    with pytest.raises(InputError, match="missing is 'drop': use 'error', 'skip' or 'blank'"):
         load_folder(folder, "val", missing="drop")
 
 
@@ -234,11 +255,15 @@ def test_rows_that_share_an_id(folder):
 def test_unlabelled_input(folder):
     (folder / "feats" / "audio" / "t1.npy").unlink()
     videos = load_folder(folder, None)
-    assert videos.ids == ("v1", "v2") and videos.weak_labels is None and videos.reference is None
+    assert videos.ids == ("t1", "v1", "v2") and videos.weak_labels is None and videos.reference is None
     assert videos.split == "unlabelled" and videos.categories == ("Owl", "Tit")
-    assert [notice.kind for notice in videos.notices] == ["missing_features"]
+    assert [notice.kind for notice in videos.notices] == ["blank"] and "1 of 3 videos lack a modality" in videos.notices[0].text
+    assert videos.present.tolist() == [[False, True], [True, True], [True, True]] and not videos.features["audio"][0].any()
+    assert np.array_equal(videos.features["frames"][0], values("t1", (8, 5)))
     again = videos.to_folder(folder.parent / "again")
     assert same(load_folder(again, None, name="birds"), videos)
+    whole = load_folder(folder, None, missing="skip")
+    assert whole.ids == ("v1", "v2") and [notice.kind for notice in whole.notices] == ["missing_features"]
 
 
 def test_unlabelled_input_in_llp_folders_without_lists(tmp_path):
@@ -312,10 +337,10 @@ def test_another_data_set_in_the_folder_is_not_overwritten(tmp_path):
     assert not (tmp_path / "annotations" / "test.csv").exists()
 
 
-def test_a_broken_about_file(tmp_path):
+def test_a_broken_description_of_a_written_folder(tmp_path):
     example("val").to_folder(tmp_path)
-    (tmp_path / "about.json").write_text("[1, 2]")
-    with pytest.raises(InputError, match=r"about\.json: not a JSON object"):
+    (tmp_path / "dataset.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match=r"dataset\.json: not a JSON object"):
         load_folder(tmp_path, "val")
 
 
@@ -390,6 +415,8 @@ def test_load_simulated_data():
     assert tiny.simulated and tiny.checksum() == load("tiny", "val", seed=3).checksum() != load("tiny", "val").checksum()
 
 
-def test_streams_file_of_a_written_folder_is_plain_json(tmp_path):
+def test_the_description_of_a_written_folder(tmp_path):
     example("val").to_folder(tmp_path)
-    assert json.loads((tmp_path / "streams.json").read_text()) == {"audio": "audio", "frames": "visual"}
+    streams = {"audio": {"modality": "audio"}, "frames": {"modality": "visual"}}
+    expected = {"name": "made up", "simulated": True, "snippet_seconds": 1.0, "streams": streams}
+    assert json.loads((tmp_path / "dataset.json").read_text()) == expected

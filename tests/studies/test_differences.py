@@ -1,4 +1,4 @@
-"""`compare`: the same weights under changed fields, and what changes."""
+"""The released code's differences: the same weights under changed fields, and what changes."""
 
 import math
 

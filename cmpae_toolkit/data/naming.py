@@ -1,0 +1,47 @@
+"""Names of categories, videos and their files: which may stand in lists and folders, and which videos they mean."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from ..errors import InputError
+
+ID_LENGTH = 11  # of a YouTube id
+TIME_SUFFIX = re.compile(r"_\d+(\.\d+)?_\d+(\.\d+)?$")
+MEDIA_SUFFIX = re.compile(r"\.(wav|mp3|m4a|flac|ogg|mp4|mkv|mov|avi|webm)$", re.IGNORECASE)
+_YOUTUBE = re.compile(r"([\w-]{11})(_\d+(\.\d+)?_\d+(\.\d+)?|_row\d+)?", re.ASCII)
+
+
+def clean_name(name: str) -> str:
+    """A video's name as it is compared: accents composed (NFC), and without the suffix of a sound or film file."""
+    return MEDIA_SUFFIX.sub("", unicodedata.normalize("NFC", name))
+
+
+def check_category_names(names: Iterable[str]) -> None:
+    """Refuse names that the lists cannot hold: empty ones, those with spaces, commas or tabs, and characters without a shape."""
+    for name in names:
+        if not name or "," in name or any(character.isspace() for character in name):
+            raise InputError(f"category name {name!r} cannot stand in a list: use underscores for spaces, commas and tabs.")
+        if not name.isprintable():
+            raise InputError(f"category name {name!r} has characters that cannot be seen: write it with visible ones only.")
+
+
+def check_filenames(names: Iterable[str]) -> None:
+    """Refuse names that are no plain file names: they become files below `feats/` and must not lead out of that folder."""
+    for name in names:
+        if not name or name.startswith(".") or any(c in '/\\:"' or not c.isprintable() for c in name) or name != name.strip():
+            raise InputError(f"{name!r} is not a plain file name: leave out folders, colons, quotation marks and a leading dot.")
+
+
+def id_candidates(filename: str, kind: str) -> tuple[str, ...]:
+    """The ids under which a listed video's features may lie, the likeliest first; LLP's files are named by the YouTube id."""
+    names = (filename, TIME_SUFFIX.sub("", filename), filename[:ID_LENGTH])
+    return tuple(dict.fromkeys(names if kind == "own" else names[::-1]))
+
+
+def source_id(filename: str) -> str:
+    """What two names must share to be cut from one video: the YouTube id that a name begins with, else the whole name."""
+    found = _YOUTUBE.fullmatch(filename)
+    return found[1] if found else filename
