@@ -111,9 +111,9 @@ def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tenso
     has it, since its parts cancel. Beyond e + 1 = exp(20) it goes on as log(e + 1), which it has become by then, so that huge
     evidence neither overflows nor rounds.
 
-    >>> misled = Opinion(presence=torch.tensor([0.0, 3.0]), absence=torch.tensor([9.0, 9.0]))
-    >>> kl_to_uniform(misled, label=torch.zeros(2)).round(decimals=3).tolist()  # log(e + 1) + 1 / (e + 1) - 1
-    [0.0, 0.6359...]
+    >>> misled = Opinion(presence=torch.tensor([1.0, 3.0]), absence=torch.tensor([9.0, 9.0]))
+    >>> kl_to_uniform(misled, label=torch.zeros(2)).tolist()  # log(e + 1) + 1 / (e + 1) - 1
+    [0.1931..., 0.6362...]
     """
     wide = _wide(label)
     y = label.to(wide)
