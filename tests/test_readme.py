@@ -8,22 +8,26 @@ import pytest
 
 from cmpae_toolkit import metrics
 from cmpae_toolkit.config import Config, presets
-from cmpae_toolkit.studies import tables
+from cmpae_toolkit.studies import claims, tables
 from cmpae_toolkit.studies.ablations import DIFFERENCES
-from cmpae_toolkit.studies.grid import collect
+from cmpae_toolkit.studies.records import collect
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNS = {
     "CMPAE, preset `paper`, width 128": "cmpae_toolkit/assets/simulated_small/run.json",
-    "CMPAE, preset `paper`": "results/real_media/paper.json",
-    "CMPAE, preset `released`": "results/real_media/released.json", "JoMoLD, preset `jomold`": "results/real_media/jomold.json",
+    "CMPAE, preset `paper`": "paper", "CMPAE, preset `released`": "released", "JoMoLD, preset `jomold`": "jomold",  # of full_size
 }
+
+
+def stored(source):
+    full_size = collect("full_size").set_index("variant")["record"]
+    return full_size[source] if source in full_size else json.loads((ROOT / source).read_text())
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_result_rows_are_the_stored_runs(name):
-    run = json.loads((ROOT / RUNS[name]).read_text())
+    run = stored(RUNS[name])
     expected = [f"{run['scores']['test'][level][score]:.1f}" for level in metrics.LEVELS for score in metrics.SCORES]
     assert f"| {name} | {' | '.join(expected)} |" in TEXT
     preset = re.search(r"`(\w+)`", name)[1]
@@ -32,14 +36,14 @@ def test_result_rows_are_the_stored_runs(name):
 
 
 def test_floor_rows_are_the_stored_floors():
-    for file in ("cmpae_toolkit/assets/simulated_small/run.json", "results/real_media/paper.json"):
-        for name, floor in json.loads((ROOT / file).read_text())["floors"]["test"].items():
+    for file in ("cmpae_toolkit/assets/simulated_small/run.json", "paper"):
+        for name, floor in stored(file)["floors"]["test"].items():
             expected = [f"{floor[level][score]:.1f}" for level in metrics.LEVELS for score in metrics.SCORES]
             assert f"| {name} | {' | '.join(expected)} |" in TEXT
 
 
 def test_five_seed_rows_are_the_stored_runs():
-    text = tables.make(2, ROOT / "results" / "tables", ["small", "real_media"]).text().set_index(["method", "data"])
+    text = tables.make(2, "tables", ["small", "real_media"]).text().set_index(["method", "data"])
     block = TEXT.split("| type F, segment / event level |")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
     assert len(rows) == 7
@@ -55,8 +59,7 @@ def test_claims_are_the_stored_runs():
     said = {(float(a), float(b)) for a, b in re.findall(r"([+-]?\d+\.\d) ± (\d+\.\d)", block.replace("\n", " "))}
     measured = set()
     for name in ("small", "real_media"):
-        runs = collect(ROOT / "results" / "tables" / name)
-        for row in tables.claims(runs, which=tables.CLAIMS | tables.MORE_CLAIMS).round(1).itertuples():
+        for row in claims.claims_table(collect("tables", name), which=claims.CLAIMS | claims.MORE_CLAIMS).round(1).itertuples():
             measured |= {(row.difference, row._5), (-row.difference, row._5)}
     assert len(said) >= 8 and said <= measured
 
