@@ -11,6 +11,7 @@ from cmpae_toolkit import data, studies
 from cmpae_toolkit.config import Config
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.studies import differences, evidence_study, one_sided, records, schedule_search
+from cmpae_toolkit.studies.grid import Job, run_grid
 
 SMALL = Config(width=16, batch_size=16, epochs=2, estimator_epochs=1, learning_rate=4e-3)
 
@@ -94,3 +95,10 @@ def test_evidence_study(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", lambda name, split: load("tiny", split, seed=1))
     study = evidence_study.Study("tiny")
     assert study.run("all", 0).data["checksum"] == study.identity.checksums["train"] and len(trained) == count + 1
+
+
+def test_runs_of_another_study_lack_the_shares(tmp_path, monkeypatch):
+    monkeypatch.setattr(one_sided, "TABLE_5", {"EDL": {}})
+    monkeypatch.setattr(one_sided, "table_runs", lambda name: {"EDL": SMALL})
+    run_grid([Job("EDL", SMALL, "tiny")], tmp_path)
+    assert one_sided.run(["tiny"], seeds=1, out=tmp_path).notna().all(axis=None)
