@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..config import TRACKS
+from ..metrics import events
 from .theme import (
     COLORS,
     HATCH,
@@ -24,7 +25,6 @@ from .theme import (
     plain,
     readable,
     row_inches,
-    runs,
     say,
     use_theme,
 )
@@ -159,8 +159,8 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
 
 def run_lengths(roll: np.ndarray) -> np.ndarray:
     """How many maximal runs have length 1, 2, ..., T: `roll` bool (video, snippet, category) -> (snippet,)."""
-    starts, ends = runs(np.moveaxis(roll, 1, 2))
-    return np.bincount(ends - starts, minlength=roll.shape[1] + 1)[1:]
+    found = events(roll)
+    return np.bincount(found[:, -1] - found[:, -2], minlength=roll.shape[1] + 1)[1:]
 
 
 @use_theme()

@@ -155,12 +155,6 @@ def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str], axis: str
     ax.set(**{f"{axis}ticks": list(places)[::every], f"{axis}ticklabels": list(names)[::every]})
 
 
-def runs(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the maximal runs of True along the last axis start, and the first place after each, row by row."""
-    edges = np.diff(np.pad(active.astype(np.int8), [(0, 0)] * (active.ndim - 1) + [(1, 1)]))
-    return np.nonzero(edges == 1)[-1], np.nonzero(edges == -1)[-1]
-
-
 def shade(color: str, number: int) -> tuple[float, float, float]:
     """The colour itself, darker, lighter: neighbouring categories of one modality differ in it."""
     toward, share = ((0, 0.0), (0, 0.45), (1, 0.35))[number % 3]

@@ -16,6 +16,7 @@ from matplotlib.ticker import SymmetricalLogLocator
 
 from ..config import MODALITIES, TRACKS
 from ..errors import InputError
+from ..metrics import events
 from .theme import (
     COLORS,
     INK,
@@ -31,7 +32,6 @@ from .theme import (
     plain,
     readable,
     row_inches,
-    runs,
     say,
     series_key,
     series_style,
@@ -83,7 +83,7 @@ def tracks(
 
 def _event_bars(ax: Axes, active: np.ndarray, y: int, track: str, kind: str, alone: bool) -> None:
     """One row's events: a bar from each run's first snippet to the end of its last."""
-    onsets, offsets = runs(active)
+    onsets, offsets = events(active, axis=0).T
     low, height = (y - 0.3, 0.6) if alone else (y - 0.38, 0.36) if kind == "reference" else (y + 0.04, 0.34)
     bars = ax.broken_barh(list(zip(onsets, offsets - onsets, strict=True)), (low, height), **_bar_style(track, kind))
     bars.set_label(f"{kind} {track}")
