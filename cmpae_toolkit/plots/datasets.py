@@ -20,12 +20,12 @@ from .theme import (
     TRACK_NAMES,
     Picture,
     axes_or_new,
+    explain_blank,
     legend_beside,
     name_rows,
     plain,
     readable,
     row_inches,
-    say,
     use_theme,
 )
 
@@ -37,7 +37,7 @@ def side_by_side(
     draw: Callable[[Axes, T], object], sets: Mapping[str, T], width: float = 10.5, height: float = 3.0, *,
     columns: int | None = None, ratios: Sequence[float] | None = None, share: str = "", small: float = 7.5,
 ) -> Figure:
-    """One panel for each item of `sets`, titled with its key and drawn by `draw(ax, item)`; one legend below all of them.
+    """Draws one panel for each item of `sets`, titled with its key, by `draw(ax, item)`, and one legend below all of them.
 
     `columns`: panels in a row, by default all; `ratios`: their widths; `share`: "x" or "y" for one scale in all panels; `small`:
     the size of the names and numbers at the axes.
@@ -64,7 +64,7 @@ def side_by_side(
 
 
 def _common_label(panels: Sequence[Axes], columns: int, size: float) -> None:
-    """What all panels write below their axis is written once, in the middle below all of them."""
+    """Writes what all panels have below their axis once, in the middle below all of them."""
     for ax in panels:
         ax.xaxis.label.set_size(size)
         ax.yaxis.label.set_size(size)
@@ -79,7 +79,7 @@ def category_frequencies(
     categories: Sequence[str], weak_labels: np.ndarray | None = None, reference: np.ndarray | None = None, ax: Axes | None = None,
     *, percent: bool = False,
 ) -> Axes:
-    """In how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
+    """Draws in how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
 
     `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first;
     `percent`: of all videos, to compare data sets of different size.
@@ -91,7 +91,7 @@ def category_frequencies(
         counts |= dict(zip(("audible", "visible"), np.asarray(reference).any(2).sum(0), strict=True))
     ax = axes_or_new(ax, 7.2, row_inches(len(categories), 0.26, 1.4))
     if not counts:
-        return say(ax, "neither weak labels nor a reference to count")
+        return explain_blank(ax, "neither weak labels nor a reference to count")
     order = np.argsort(-next(iter(counts.values())), kind="stable")
     y, height = np.arange(len(categories)), 0.8 / len(counts)
     styles = {"weak label": ("#BFBFBF", ""), "audible": (COLORS["audio"], ""), "visible": (COLORS["visual"], HATCH["visual"])}
@@ -109,7 +109,7 @@ def category_frequencies(
 
 @use_theme()
 def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes | None = None) -> Axes:
-    """Of a category's snippets with an event, the shares that are only audible, only visible, and both, in percent.
+    """Draws the shares of a category's snippets with an event that are only audible, only visible, and both, in percent.
 
     `reference` (video, modality, snippet, category). Categories without any event keep an empty row.
     """
@@ -135,7 +135,7 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
 
 @use_theme()
 def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = False, seconds: float = 1.0) -> Axes:
-    """How long events last: the number of events of each length, for the three tracks.
+    """Draws how long events last: the number of events of each length, for the three tracks.
 
     `reference` (video, modality, snippet, category); an event is a maximal run of snippets, each of which lasts `seconds`. `percent`:
     of the track's events, to compare data sets of different size.
@@ -158,7 +158,7 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
 
 
 def run_lengths(roll: np.ndarray) -> np.ndarray:
-    """How many maximal runs have length 1, 2, ..., T: `roll` bool (video, snippet, category) -> (snippet,)."""
+    """Counts the maximal runs of length 1, 2, ..., T in a roll, bool (video, snippet, category); the result is (snippet,)."""
     found = events(roll)
     return np.bincount(found[:, -1] - found[:, -2], minlength=roll.shape[1] + 1)[1:]
 
@@ -167,7 +167,7 @@ def run_lengths(roll: np.ndarray) -> np.ndarray:
 def cooccurrence(
     categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | None = None, *, key: bool = True, names: bool = True
 ) -> Axes:
-    """In how many videos two categories are labelled together; on the diagonal, in how many one is.
+    """Draws in how many videos two categories are labelled together; on the diagonal, in how many one is.
 
     `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white. `key`: with the key of the
     colours, the names below, and up to 14 categories with numbers; `names`: with the names at the left.
@@ -179,7 +179,7 @@ def cooccurrence(
     size = len(categories)
     ax = axes_or_new(ax, row_inches(size, 0.3, 3.2), row_inches(size, 0.28, 2.6))
     if not together.any():
-        return say(ax, "no weak label is set")
+        return explain_blank(ax, "no weak label is set")
     norm = LogNorm(vmin=0.8, vmax=max(together.max(), 2))
     colors = {"norm": norm, "cmap": SEQUENTIAL, "linewidths": 0.5 if size < 100 else 0, "linecolor": "#EEEEEE"}
     numbers = {"annot": key and size <= 14, "fmt": "d", "annot_kws": {"size": 9}, "xticklabels": False, "yticklabels": False}
