@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from ..config import TRACKS
 from ..metrics import events
 from .theme import (
-    COLORS,
-    HATCH,
     SEQUENTIAL,
     TRACK_NAMES,
     Picture,
     axes_or_new,
+    bar_style,
     explain_blank,
     legend_beside,
     name_rows,
@@ -94,12 +93,12 @@ def category_frequencies(
         return explain_blank(ax, "neither weak labels nor a reference to count")
     order = np.argsort(-next(iter(counts.values())), kind="stable")
     y, height = np.arange(len(categories)), 0.8 / len(counts)
-    styles = {"weak label": ("#BFBFBF", ""), "audible": (COLORS["audio"], ""), "visible": (COLORS["visual"], HATCH["visual"])}
+    tracks = {"audible": "audio", "visible": "visual"}
     for number, (name, count) in enumerate(counts.items()):
-        color, hatch = styles[name]
+        style = bar_style(tracks.get(name, ""), len(y)) | ({} if name in tracks else {"color": "#BFBFBF"})
         count = 100 * count / max(len(weak_labels if name == "weak label" else reference), 1) if percent else count
         middle = y + (number - (len(counts) - 1) / 2) * height
-        ax.barh(middle, count[order], height, color=color, hatch=hatch, edgecolor="white", label=name)
+        ax.barh(middle, count[order], height, label=name, **style)
     name_rows(ax, y, [readable(categories[i], 40) for i in order])
     ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel="videos (%)" if percent else "videos")
     ax.set_title("How many videos hold each category")
@@ -123,8 +122,7 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
     names = {"audio": "only audible", "audio_visual": "audi-visible", "visual": "only visible"}
     for track, count in counts.items():
         share = 100 * (count / total)[order]
-        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
-        ax.barh(np.arange(len(order)), share, 0.8, left, label=names[track], **style)
+        ax.barh(np.arange(len(order)), share, 0.8, left, label=names[track], **bar_style(track, len(order)))
         left += share
     name_rows(ax, range(len(order)), [readable(categories[i], 40) for i in order])
     ax.set(xlim=(0, 100), ylim=(len(categories) - 0.4, -0.6), xlabel="share of the snippets with the event (%)")
@@ -146,9 +144,9 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
     ax = axes_or_new(ax, 7.2, 3.6)
     for number, (track, roll) in enumerate(zip(TRACKS, rolls, strict=True)):
         x = np.arange(1, snippets + 1) + (number - 1) * 0.27
-        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
         lengths = run_lengths(roll)
-        ax.bar(x, 100 * lengths / max(lengths.sum(), 1) if percent else lengths, 0.27, label=TRACK_NAMES[track], **style)
+        height = 100 * lengths / max(lengths.sum(), 1) if percent else lengths
+        ax.bar(x, height, 0.27, label=TRACK_NAMES[track], **bar_style(track, snippets))
     ticks = range(1, snippets + 1, max(1, -(-snippets // 15)))
     ax.set_xticks(ticks, [f"{seconds * length:g}" for length in ticks])
     ax.set(xlim=(0.4, snippets + 0.6), xlabel="duration of the event (s)", ylabel="events (%)" if percent else "events")

@@ -14,7 +14,6 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from .opinions import beta_density, opinion_triangle
 from .theme import (
     COLORS,
-    HATCH,
     INK,
     LINE,
     MORE_COLORS,
@@ -22,6 +21,7 @@ from .theme import (
     SEQUENTIAL,
     Picture,
     axes_or_new,
+    bar_style,
     legend_beside,
     mean_style,
     name_rows,
@@ -118,8 +118,7 @@ def category_bars(
     height = 0.8 / len(values)
     for number, (name, value) in enumerate(values.items()):
         y = np.arange(len(categories)) + (number - (len(values) - 1) / 2) * height
-        style = {"color": COLORS.get(name, QUIET), "hatch": HATCH.get(name, ""), "edgecolor": "white"}
-        ax.barh(y, value, height, label=plain(name), **style)
+        ax.barh(y, value, height, label=plain(name), **bar_style(name, len(categories)))
         if marks is not None and name in marks:
             ax.plot(marks[name], y, "|", color=INK, markersize=5, markeredgewidth=1.6, label=mark if not number else "_")
     name_rows(ax, range(len(categories)), [readable(c, 40) for c in categories])

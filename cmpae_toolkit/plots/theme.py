@@ -37,6 +37,7 @@ SEQUENTIAL = "Blues"
 MARKERS = "os^DvPXpd<>h"
 MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
 MOST_INCHES, LEAST_INCHES = 18.0, 0.115  # of a figure however many rows it has; of a row whose name is written
+MOST_EDGED = 80  # rows whose bars have edges, which would cover narrower ones
 LINE_INCHES = 0.195  # of a legend
 LINE = {"presence": "-", "absence": "--"}
 TRACK_NAMES = {"audio": "audible", "visual": "visible", "audio_visual": "audi-visible"}
@@ -153,6 +154,12 @@ def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str], axis: str
     inches = (extent.height if axis == "y" else extent.width) / ax.figure.dpi
     every = max(1, math.ceil(len(names) * LEAST_INCHES / inches))
     ax.set(**{f"{axis}ticks": list(places)[::every], f"{axis}ticklabels": list(names)[::every]})
+
+
+def bar_style(track: str, rows: int) -> dict[str, Any]:
+    """Returns the style of a track's bars, of any other name in gray, in a picture with so many rows."""
+    color = COLORS.get(track, QUIET)
+    return {"color": color, "hatch": HATCH.get(track, ""), "edgecolor": "white"} if rows <= MOST_EDGED else {"color": color}
 
 
 def shade(color: str, number: int) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ from .theme import (
     INK,
     LINE,
     MARKED,
+    MOST_EDGED,
     QUIET,
     SEQUENTIAL,
     TRACK_NAMES,
@@ -71,7 +72,7 @@ def tracks(
     for y, (c, t) in enumerate(rows):
         for kind, roll in rolls.items():
             _event_bars(ax, roll[t, :, c], y, TRACKS[t], kind, alone=len(rolls) == 1)
-        if y and c != rows[y - 1][0]:
+        if y and c != rows[y - 1][0] and len(rows) <= MOST_EDGED:
             ax.axhline(y - 0.5, color=QUIET, linewidth=0.5)
     names = [readable(categories[c]) + (f", {TRACK_NAMES[TRACKS[t]]}" if len(show) > 1 else "") for c, t in rows]
     name_rows(ax, range(len(rows)), names)
