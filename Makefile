@@ -6,22 +6,24 @@ RUN ?= runs/$(notdir $(CMPAE_DATA))
 BIN := .venv/bin
 READY := .venv/.ready
 
-# The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads
-AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_HOME=$$(mktemp -d)
+# The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads. Their figures
+# go to a temporary folder; `make notebooks` alone writes them into figures/.
+AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_FIGURES= CMPAE_HOME=$$(mktemp -d)
 
 export CMPAE_DATA
 
 # more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench notebooks checkpoint clean
+.PHONY: help run test lab explorer lint bench docs notebooks checkpoint clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
 	@echo "make explorer    the evidence explorer as a page (Voila), with the kernel behind it"
-	@echo "make notebooks   run all notebooks and save their outputs"
+	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
+	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoint that ships with the package anew"
@@ -52,8 +54,12 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
+
 notebooks: $(READY)
-	$(AS_NEW) $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
 	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 
-from cmpae_toolkit.config import Config, DataSpec
+from cmpae_toolkit.config import JOMOLD, Config, DataSpec, JoMoLDConfig, MethodConfig
 
 REPEATS = 5
 
@@ -62,8 +62,17 @@ def joint(config: Config, spec: DataSpec) -> int:
     return rows * w * w + spec.snippets * w * categories * (2 if config.joint == "evidence" else 1)
 
 
-def prediction(config: Config, spec: DataSpec) -> int:
+def as_cmpae(config: MethodConfig) -> Config:
+    """The CMPAE config that multiplies as HAN and JoMoLD do."""
+    if isinstance(config, Config):
+        return config
+    without = {} if isinstance(config, JoMoLDConfig) else dict(contrastive_weight=0.0, denoise=False)
+    return Config(**JOMOLD).adopting(**config.to_dict() | without)
+
+
+def prediction(config: MethodConfig, spec: DataSpec) -> int:
     """Multiply-adds a video of `predict`: embedding and projections once, then the passes that the preset asks for."""
+    config = as_cmpae(config)
     passes = attended(config, spec, True) + heads(config, spec) + joint(config, spec)
     if config.self_attention_share or config.inference_self_share:
         passes += attended(config, spec, False)
@@ -72,9 +81,10 @@ def prediction(config: Config, spec: DataSpec) -> int:
     return sum(embedding(config, spec)) + 2 * spec.snippets * 3 * config.width**2 + passes
 
 
-def training(config: Config, spec: DataSpec) -> int:
+def training(config: MethodConfig, spec: DataSpec) -> int:
     """Multiply-adds a video of one training step: forward, twice that backward, but once for the first layers (their inputs need
     no gradient) and never for the denoising pass."""
+    config = as_cmpae(config)
     first, fusion = embedding(config, spec)
     learned = fusion + 2 * spec.snippets * 3 * config.width**2 + attended(config, spec, True) + heads(config, spec) + joint(config, spec)
     if config.self_attention_share:

@@ -110,6 +110,7 @@ def train_epoch(train_store: Path, val_store: Path, epochs: int) -> None:
 
     from cmpae_toolkit.config import presets
     from cmpae_toolkit.data import open_store
+    from cmpae_toolkit.method import Supervision
     from cmpae_toolkit.model import CMPAE
     from cmpae_toolkit.train import fit
 
@@ -119,7 +120,8 @@ def train_epoch(train_store: Path, val_store: Path, epochs: int) -> None:
     if not epochs:
         CMPAE(config, train_set.spec)
         return
-    fit(config, train_set, val_set, ratios=torch.full((2, len(train_set.categories)), 0.1), device="cpu", progress=False)
+    noise = Supervision(constants={"noise_ratios": torch.full((2, len(train_set.categories)), 0.1)})
+    fit(config, train_set, val_set, supervision=noise, device="cpu", progress=False)
 
 
 def measure(place: Path, videos: dict[str, int], epochs: int) -> dict[str, dict[str, float]]:

@@ -18,9 +18,10 @@ from cmpae_toolkit import data, decode, metrics
 from cmpae_toolkit.config import DataSpec, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.inference import predict
+from cmpae_toolkit.method import Evidence, Moment, Supervision
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import PointEstimate
-from cmpae_toolkit.train import Training, fit
+from cmpae_toolkit.train import PlainStep, Training, fit
 
 SNIPPETS, CATEGORIES = 10, 25
 SHAPES = {"audio": (SNIPPETS, 128), "frames": (8 * SNIPPETS, 2048), "clip": (SNIPPETS, 512)}
@@ -72,6 +73,11 @@ def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS) -> np.
     return ((at >= first[0]) & (at < second[0]) | (at >= first[1]) & (at < second[1])) & is_on
 
 
+def noise() -> Supervision:
+    """Noise ratios of a tenth."""
+    return Supervision(constants={"noise_ratios": torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)})
+
+
 def import_(_: float) -> Iterator[Row]:
     """`import cmpae_toolkit`, and what training needs, beyond `import torch`."""
     code = "import time, torch; t = time.perf_counter(); import cmpae_toolkit{}; print(time.perf_counter() - t)"
@@ -87,14 +93,13 @@ def epoch(_: float) -> Iterator[Row]:
         for factor in (1, 2, 4):
             size = config.batch_size * factor
             store = videos(size * (STEPS + WARM_UP), folder)
-            ratios = torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)
-            training = Training(config.changed(batch_size=size), store, videos(1), ratios, "cpu")
+            training = Training(config.changed(batch_size=size), store, videos(1), noise(), "cpu")
             training.model.train()
             batches = np.array_split(np.random.default_rng(1).permutation(len(store)), STEPS + WARM_UP)
             rate, times = _rate(config, size), []
             started = time.perf_counter()
-            for number, (features, weak) in enumerate(training.train_loader.batches(batches)):
-                training.train_batch(features, weak, 2, number, len(batches))
+            for number, batch in enumerate(training.train_loader.batches(batches)):
+                training.step(batch, Moment(2, number, len(batches)))
                 times.append(time.perf_counter() - started)
                 started = time.perf_counter()
             rate = max(rate, _rate(config, size))
@@ -120,7 +125,7 @@ def thresholds(copy: float) -> Iterator[Row]:
     for factor in (1, 2, 4):
         count, rng = VAL * factor, np.random.default_rng(0)
         p = {"snippet": (count, 2, SNIPPETS, CATEGORIES), "video": (count, 2, CATEGORIES), "joint": (count, CATEGORIES)}
-        evidence = _Evidence(**{name: PointEstimate(torch.rand(shape)) for name, shape in p.items()})
+        evidence = Evidence(**{name: PointEstimate(torch.rand(shape)) for name, shape in p.items()})
         reference, start = rolls(count, rng), decode.Thresholds.of(config, SPEC.categories)
         call = (evidence, reference, start, "visual", config.threshold_candidates)
         moved = len(config.threshold_candidates) * count * CATEGORIES * SNIPPETS * (4 + 1)  # a probability read, a cell written
@@ -153,35 +158,27 @@ def packing(copy: float) -> Iterator[Row]:
 
 def gpu(_: float) -> Iterator[Row]:
     """25 epochs on 10,000 videos with validation each epoch, threshold choice and test, on one GPU; and ten seeds at once."""
-    from cmpae_toolkit._accelerate import fit_seeds
+    from cmpae_toolkit._accelerate import GraphedStep, fit_seeds
     from cmpae_toolkit.inference import evaluate
 
     config = presets["released"].changed(epochs=25)
     train_set, val_set, test_set = videos(TRAIN), videos(VAL, seed=1), videos(TEST, seed=2)
-    ratios = torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)
-    for graphed, mixed in ((False, False), (True, False), (True, True)):
+    for step, mixed in ((PlainStep, False), (GraphedStep, False), (GraphedStep, True)):
         started = time.perf_counter()
         run = fit(
-            config, train_set, val_set, ratios=ratios, device="cuda", graphed=graphed, mixed_precision=mixed, progress=False
+            config, train_set, val_set, supervision=noise(), device="cuda", step=step, mixed_precision=mixed, progress=False
         )
         evaluate(run, test_set)
-        note = ", ".join(["CUDA graphs"] * graphed + ["bfloat16"] * mixed) or "plain"
+        note = ", ".join(["CUDA graphs"] * (step is GraphedStep) + ["bfloat16"] * mixed) or "plain"
         yield Row("25 epochs of LLP's size, one seed", "1 x", time.perf_counter() - started, 0.0, note=note)
     started = time.perf_counter()
-    fit_seeds(config, range(10), train_set, val_set, ratios=ratios.expand(10, -1, -1), device="cuda", progress=False)
+    fit_seeds(config, range(10), train_set, val_set, supervisions=[noise()] * 10, device="cuda", progress=False)
     yield Row("25 epochs of LLP's size, ten seeds", "10 x", time.perf_counter() - started, 0.0, note="stacked")
 
 
 STAGES = {
     "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing, "gpu": gpu,
 }
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    snippet: PointEstimate
-    video: PointEstimate
-    joint: PointEstimate
 
 
 def _rate(config, batch: int) -> float:

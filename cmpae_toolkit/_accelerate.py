@@ -1,10 +1,15 @@
-"""Steps that a GPU runs faster: recorded as CUDA graphs, or several seeds stacked."""
+"""Ways to train that may pay on a GPU: the step recorded as a CUDA graph, and several seeds of one config stacked.
+
+At LLP's size a step is a few hundred small kernels, and launching them one by one takes longer than running them; a CUDA graph
+launches them all at once. A small model leaves a GPU idle most of the time; stacked, ten seeds may cost little more than one.
+Both are tested on the CPU, where nothing is recorded; their worth on a GPU is not measured yet.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,25 +18,14 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from . import losses
+from . import labels, losses
 from .batches import autocast
 from .checkpoint import Run
 from .config import Config
 from .data.videoset import VideoSet
-from .model import CMPAE
-from .train import (
-    SEED_STRIDE,
-    Training,
-    adam,
-    check_trainable,
-    estimate_noise_ratios,
-    mean_losses,
-    scheduled_step,
-    seeded,
-    set_learning_rate,
-    shuffled,
-    training_step,
-)
+from .method import Batch, Method, Moment, Supervision
+from .methods import get
+from .train import SEED_STRIDE, PlainStep, Training, check_trainable, fit, mean_losses, seeded, shuffled
 
 WARM_UP_STEPS = 3  # before recording: libraries choose their kernels and workspaces
 
@@ -40,40 +34,49 @@ WARM_UP_STEPS = 3  # before recording: libraries choose their kernels and worksp
 class Recorded:
     """The buffers of one kind of step, and the call that runs it on what they hold."""
 
-    inputs: dict[str, Tensor]
+    batch: Batch
     outputs: dict[str, Tensor]
     run: Callable[[], None]
 
 
-class StaticStep:
-    """Steps of one training run; a graph for each kind of step: who teaches, how many videos, how far the KL term has grown."""
+class GraphedStep(PlainStep):
+    """Steps of CMPAE or JoMoLD on fixed buffers; on a GPU each kind of step is recorded once and replayed.
 
-    def __init__(self, model: CMPAE, optimizer: torch.optim.Adam, device: torch.device, mixed_precision: bool) -> None:
-        self.model, self.optimizer, self.device, self.mixed_precision = model, optimizer, device, mixed_precision
+    A kind is who teaches, how many videos there are, and how far the KL term has grown. While the noise ratios warm up they differ in
+    every batch, so these steps are plain ones.
+    """
+
+    def __init__(self, method: Method, device: torch.device, mixed_precision: bool = False) -> None:
+        super().__init__(method, device, mixed_precision)
         self.recorded: dict[tuple, Recorded] = {}
+        for group in self.optimizer.param_groups:  # a graph reads the rate from a tensor, which CUDA's kernel takes in float32
+            group["lr"] = torch.tensor(group["lr"], device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
+            group["capturable"] = device.type == "cuda"
 
-    def __call__(
-        self, features: dict[str, Tensor], weak_label: Tensor, ratios: Tensor | None, teacher: str, epoch: int
-    ) -> dict[str, Tensor]:
-        """One Adam step; the named losses, which the next call overwrites. `ratios`: the batch's noise ratios, warmed up."""
-        given = {**features, "weak label": weak_label} | ({} if ratios is None else {"ratios": ratios})
-        kind = (teacher, len(weak_label), losses.kl_share(self.model.config, epoch))
+    def __call__(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """One step; the named losses, which the next call overwrites."""
+        config = self.method.config
+        if batch.constants and labels.warm_up(moment.epoch, moment.batch, moment.batches, config) < 1:
+            return super().__call__(batch, moment)
+        share = losses.kl_share(config, moment.epoch) if isinstance(config, Config) else 0.0
+        kind = (moment.batch % 2, len(batch), share)
         if kind not in self.recorded:
-            self.recorded[kind] = self._record(given, teacher, epoch)
+            self.recorded[kind] = self._record(batch, moment)
         recorded = self.recorded[kind]
-        for name, value in given.items():
-            recorded.inputs[name].copy_(value)
+        for old, new in zip(_tensors(recorded.batch), _tensors(batch), strict=True):
+            old.copy_(new)
         recorded.run()
         return recorded.outputs
 
-    def _record(self, given: dict[str, Tensor], teacher: str, epoch: int) -> Recorded:
-        inputs, outputs = {name: value.clone() for name, value in given.items()}, {}
-        features = {name: inputs[name] for name in self.model.spec.streams}
+    def _record(self, given: Batch, moment: Moment) -> Recorded:
+        valid = None if given.valid is None else given.valid.clone()
+        features = {n: x.clone() for n, x in given.features.items()}
+        batch, outputs = replace(given, features=features, weak_label=given.weak_label.clone(), valid=valid), {}
 
         def step() -> None:
             with autocast(self.device, self.mixed_precision, cache=False):
-                named, _ = scheduled_step(self.model, features, inputs["weak label"], inputs.get("ratios"), teacher, epoch)
-                loss = losses.total(named, self.model.config)
+                named = self.method.losses(batch, moment)
+                loss = losses.total(named, self.method.config)
             loss.backward()
             self.optimizer.step()
             outputs.update({name: value.detach() for name, value in {"loss": loss, **named}.items()})
@@ -83,13 +86,13 @@ class StaticStep:
             step()
 
         if self.device.type != "cuda":
-            return Recorded(inputs, outputs, plain)
+            return Recorded(batch, outputs, plain)
         self._warm_up(plain)
         self.optimizer.zero_grad(set_to_none=True)  # so that the backward pass writes gradients instead of adding to them
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             step()
-        return Recorded(inputs, outputs, graph.replay)
+        return Recorded(batch, outputs, graph.replay)
 
     def _warm_up(self, step: Callable[[], None]) -> None:
         """A few steps on a stream of their own, then parameters and optimiser as they were."""
@@ -106,24 +109,34 @@ class StaticStep:
 
     def _state(self) -> list[Tensor]:
         moments = (x for state in self.optimizer.state.values() for x in state.values())
-        return [*self.model.parameters(), *(x for x in moments if isinstance(x, Tensor))]
+        return [*self.method.parameters(), *(x for x in moments if isinstance(x, Tensor))]
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    """What differs from batch to batch."""
+    return [*batch.features.values(), batch.weak_label, *([] if batch.valid is None else [batch.valid])]
 
 
 def fit_seeds(
-    config: Config, seeds: Sequence[int], train_set: VideoSet, val_set: VideoSet, *, ratios: Tensor | None = None,
+    config: Config, seeds: Sequence[int], train_set: VideoSet, val_set: VideoSet, *, supervisions: Sequence[Supervision] | None = None,
     device: str | None = None, progress: bool = True,
 ) -> list[Run]:
     """A `Run` for each seed, as `fit(config.changed(seed=seed), ...)` gives one after the other.
 
-    `ratios`: noise ratios (seed, modality, category), estimated for each seed when the config denoises and none are given.
-    Raises InputError as `fit` does.
+    Each seed draws its own initial weights, order of videos and labels; only dropout masks are drawn differently, so that results are
+    those of other masks, and without dropout those of `fit` up to rounding. `supervisions`: one for each seed, prepared here when
+    none are given. Raises InputError as `fit` does.
     """
     check_trainable(train_set, val_set)
-    configs = [config.changed(seed=seed) for seed in seeds]
-    if config.denoise and ratios is None:
-        ratios = torch.stack([estimate_noise_ratios(c, train_set, val_set, device=device, progress=progress) for c in configs])
-    each = ratios if config.denoise else [None] * len(configs)
-    runs = [Training(c, train_set, val_set, r, device) for c, r in zip(configs, each, strict=True)]
+    method, configs = get(config.method), [config.changed(seed=seed) for seed in seeds]
+    if supervisions is None:
+        def stage(*arguments):
+            return fit(*arguments, device=device, progress=progress)
+
+        supervisions = [method.prepare(c, train_set, val_set, stage) for c in configs]
+    for supervision in supervisions:
+        method.check(supervision)
+    runs = [Training(c, train_set, val_set, s, device) for c, s in zip(configs, supervisions, strict=True)]
     stack = _Stack(runs)
     for epoch in tqdm(range(1, config.epochs + 1), desc=f"training {len(runs)} seeds", disable=not progress):
         started = time.perf_counter()
@@ -142,13 +155,15 @@ class _Stack:
         self.config, self.device = self.first.config, self.first.device
         stacked, _ = stack_module_state([run.model for run in runs])
         self.parameters = {name: value.detach().requires_grad_() for name, value in stacked.items()}
-        self.optimizer = adam(self.parameters.values(), self.config.learning_rate, self.device)
-        self.ratios = None if self.first.ratios is None else torch.stack([run.ratios for run in runs])
-        self.step = _TrainingStep(self.first.model)
+        self.optimizer = self.first.model.optimizer(self.parameters.values())
+        constants = [run.supervision.constants for run in runs]
+        self.constants = {name: torch.stack([c[name].to(self.device) for c in constants]) for name in constants[0]}
+        self.losses = _Losses(self.first.model)
 
     def train_batches(self, epoch: int) -> list[dict[str, float]]:
         """One pass of every seed over the training set in its own order; the mean losses of each."""
-        set_learning_rate(self.optimizer, self.config, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.first.model.learning_rate(epoch)
         orders = []
         for run in self.runs:
             with seeded(run.config.seed + SEED_STRIDE * epoch):
@@ -156,28 +171,27 @@ class _Stack:
         batches = [np.concatenate(indices) for indices in zip(*orders, strict=True)]
         sums: dict[str, Tensor] = {}
         with seeded(self.config.seed + SEED_STRIDE * epoch):
-            for number, (features, weak_label) in enumerate(self.first.train_loader.batches(batches)):
+            for number, batch in enumerate(self.first.train_loader.batches(batches)):
                 with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no batching rule
-                    named = self.train_batch(features, weak_label, epoch, number, len(batches))
+                    named = self.train_batch(batch, Moment(epoch, number, len(batches)))
                 for name, value in named.items():
-                    sums[name] = sums.get(name, 0) + value * (len(weak_label) // len(self.runs))
+                    sums[name] = sums.get(name, 0) + value * (len(batch) // len(self.runs))
         per_seed = ({name: value[i] for name, value in sums.items()} for i in range(len(self.runs)))
         return [mean_losses(each, len(self.first.train_set), epoch) for each in per_seed]
 
-    def train_batch(
-        self, features: dict[str, Tensor], weak_label: Tensor, epoch: int, batch: int, batches: int
-    ) -> dict[str, Tensor]:
-        """One Adam step of every seed on its own videos (their batches one after the other); the named losses, each (seed)."""
+    def train_batch(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """One step of every seed on its own videos (their batches one after the other); the named losses, each (seed)."""
         seeds = len(self.runs)
-        features, weak_label = {n: x.unflatten(0, (seeds, -1)) for n, x in features.items()}, weak_label.unflatten(0, (seeds, -1))
+        features = {n: x.unflatten(0, (seeds, -1)) for n, x in batch.features.items()}
 
-        def loss(parameters: dict[str, Tensor], features: dict[str, Tensor], weak_label: Tensor, ratios: Tensor | None):
-            named = functional_call(self.step, parameters, (features, weak_label, ratios, epoch, batch, batches))
+        def loss(parameters: dict[str, Tensor], features: dict[str, Tensor], weak_label: Tensor, constants: dict[str, Tensor]):
+            named = functional_call(self.losses, parameters, (Batch(features, weak_label, constants=constants), moment))
             total = losses.total(named, self.config)
             return total, {"loss": total, **named}
 
-        per_seed = vmap(grad_and_value(loss, has_aux=True), in_dims=(0, 0, 0, None if self.ratios is None else 0), randomness="different")
-        gradients, (_, named) = per_seed(self.step.named(self.parameters), features, weak_label, self.ratios)
+        per_seed = vmap(grad_and_value(loss, has_aux=True), randomness="different")
+        parameters = {f"model.{name}": value for name, value in self.parameters.items()}
+        gradients, (_, named) = per_seed(parameters, features, batch.weak_label.unflatten(0, (seeds, -1)), self.constants)
         for name, parameter in self.parameters.items():
             parameter.grad = gradients[f"model.{name}"]
         self.optimizer.step()
@@ -191,17 +205,13 @@ class _Stack:
                     value.copy_(self.parameters[name][i])
 
 
-class _TrainingStep(torch.nn.Module):
-    """`training_step` as the forward of a module, which is what `functional_call` calls."""
+class _Losses(torch.nn.Module):
+    """A method's losses as the forward of a module, which is what `functional_call` calls."""
 
-    def __init__(self, model: CMPAE) -> None:
+    def __init__(self, model: Method) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, *arguments) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         self.model.train()
-        return training_step(self.model, *arguments)[0]
-
-    @staticmethod
-    def named(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {f"model.{name}": value for name, value in parameters.items()}
+        return self.model.losses(batch, moment)

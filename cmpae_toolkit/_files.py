@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import platformdirs
+from filelock import FileLock, Timeout
 
 from .errors import InputError
 
@@ -31,6 +32,30 @@ def home() -> Path:
     """The folder of downloads and packed stores: the environment's CMPAE_HOME, else the platform's data folder."""
     chosen = os.environ.get("CMPAE_HOME")
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("cmpae_toolkit", appauthor=False)
+
+
+@contextlib.contextmanager
+def hold(folder: str | os.PathLike) -> Iterator[None]:
+    """Keep other processes from writing to a folder, which is made if need be; the lock of a killed process is free again.
+
+    Raises InputError when another process holds it, which the message names, or when the folder cannot be written.
+    """
+    lock, holder = FileLock(Path(folder) / ".lock"), Path(folder) / ".lock-holder"
+    try:
+        holder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+        raise InputError(f"{who} is writing to {folder}: wait until it ends, or choose another folder.") from None
+    except OSError as error:
+        lock.release()
+        raise InputError(f"{folder} cannot be written to ({error.strerror}): choose another folder.") from None
+    try:
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -120,7 +145,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{path} is missing: give the folder that training wrote.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({error}): it was damaged or cut short.") from None
 
 

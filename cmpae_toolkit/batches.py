@@ -6,16 +6,15 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from .config import Config, DataSpec
+from .config import DataSpec, MethodConfig
 from .data.videoset import VideoSet
 from .errors import InputError
-
-Batch = tuple[dict[str, Tensor], Tensor | None]  # features by stream, weak labels
+from .method import Batch, Supervision
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that a data set may take
 PREDICTION_BYTES = 80 * 2**20  # that one batch of `predict` may take on a CPU: larger ones fall out of the caches
@@ -33,68 +32,91 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
-def take(video_set: VideoSet, index: np.ndarray, device: torch.device) -> Batch:
-    """The chosen videos as float32 tensors on the device: features by stream, and weak labels."""
-    return _tensors(*_gather(video_set, index), device)
+def take(video_set: VideoSet, index: np.ndarray, device: torch.device, supervision: Supervision | None = None) -> Batch:
+    """The chosen videos as a `Batch` on the device, features in float32, with their rows of the supervision."""
+    return _on_device(_gather(video_set, index), index, device, supervision)
 
 
-def read_ahead(video_set: VideoSet, indices: Iterable[np.ndarray], device: torch.device) -> Iterator[Batch]:
+def read_ahead(
+    video_set: VideoSet, indices: Iterable[np.ndarray], device: torch.device, supervision: Supervision | None = None
+) -> Iterator[Batch]:
     """`take` of each index in turn. Where the set is packed, a thread reads the next batch from disk while this one is used."""
     if not any(isinstance(x, np.memmap) for x in video_set.features.values()):
-        yield from (take(video_set, index, device) for index in indices)  # in memory already: a thread would only be in the way
+        # in memory already: a thread would only be in the way
+        yield from (take(video_set, index, device, supervision) for index in indices)
         return
     waiting: deque = deque()
     with ThreadPoolExecutor(1) as reader:
         for index in indices:
-            waiting.append(reader.submit(_gather, video_set, index))
+            waiting.append((reader.submit(_gather, video_set, index), index))
             if len(waiting) > 1:
-                yield _tensors(*waiting.popleft().result(), device)
+                read, its_index = waiting.popleft()
+                yield _on_device(read.result(), its_index, device, supervision)
         while waiting:
-            yield _tensors(*waiting.popleft().result(), device)
+            read, its_index = waiting.popleft()
+            yield _on_device(read.result(), its_index, device, supervision)
 
 
-def _gather(video_set: VideoSet, index: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    weak = video_set.weak_labels
-    return {n: np.ascontiguousarray(x[index]) for n, x in video_set.features.items()}, None if weak is None else weak[index]
+def _gather(video_set: VideoSet, index: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray | None]:
+    weak, valid = video_set.weak_labels, video_set.valid
+    features = {n: np.ascontiguousarray(x[index]) for n, x in video_set.features.items()}
+    return features, None if weak is None else weak[index], None if valid is None else valid[index]
 
 
-def _tensors(features: dict[str, np.ndarray], weak: np.ndarray | None, device: torch.device) -> Batch:
+def _on_device(gathered: tuple, index: np.ndarray, device: torch.device, supervision: Supervision | None) -> Batch:
+    features, weak, valid = gathered
     tensors = {n: torch.from_numpy(x).to(device).float() for n, x in features.items()}
-    return tensors, None if weak is None else torch.from_numpy(weak).to(device, torch.float32)
+    weak = None if weak is None else torch.from_numpy(weak).to(device, torch.float32)
+    valid = None if valid is None else torch.from_numpy(valid).to(device)
+    if supervision is None:
+        return Batch(tensors, weak, valid)
+    rows = torch.from_numpy(np.asarray(index))
+    targets = {n: x[rows.to(x.device)].to(device) for n, x in supervision.targets.items()}
+    return Batch(tensors, weak, valid, targets, supervision.constants)
 
 
 class Resident:
     """A whole set on the device in the precision in which it is stored; a batch is an index on the device, float32."""
 
-    def __init__(self, video_set: VideoSet, device: torch.device) -> None:
+    def __init__(self, video_set: VideoSet, device: torch.device, supervision: Supervision | None = None) -> None:
         self.features = {n: torch.from_numpy(np.array(x)).to(device) for n, x in video_set.features.items()}
-        weak = video_set.weak_labels
+        weak, valid = video_set.weak_labels, video_set.valid
         self.weak_labels = None if weak is None else torch.from_numpy(weak).to(device, torch.float32)
+        self.valid = None if valid is None else torch.from_numpy(valid).to(device)
+        self.targets = {} if supervision is None else {n: x.to(device) for n, x in supervision.targets.items()}
+        self.constants = {} if supervision is None else supervision.constants
 
     def batches(self, indices: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """The batches of the index arrays (video,)."""
         for index in indices:
             chosen = torch.from_numpy(np.asarray(index)).to(next(iter(self.features.values())).device)
-            weak = self.weak_labels
-            yield {n: x[chosen].float() for n, x in self.features.items()}, None if weak is None else weak[chosen]
+            weak, valid = (None if x is None else x[chosen] for x in (self.weak_labels, self.valid))
+            features, targets = {n: x[chosen].float() for n, x in self.features.items()}, {n: x[chosen] for n, x in self.targets.items()}
+            yield Batch(features, weak, valid, targets, self.constants)
 
 
 class Loader:
     """The batches of one set, again and again: resident where the device is a GPU with room for it, else read ahead of use."""
 
-    def __init__(self, video_set: VideoSet, device: torch.device) -> None:
-        self.video_set, self.device = video_set, device
+    def __init__(self, video_set: VideoSet, device: torch.device, supervision: Supervision | None = None) -> None:
+        if supervision is not None:
+            supervision = replace(supervision, constants={n: x.to(device) for n, x in supervision.constants.items()})
+        self.video_set, self.device, self.supervision = video_set, device, supervision
         fits = device.type == "cuda" and _bytes(video_set) < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        self.resident = Resident(video_set, device) if fits else None
+        self.resident = Resident(video_set, device, supervision) if fits else None
 
     def batches(self, indices: Iterable[np.ndarray]) -> Iterator[Batch]:
-        """(features by stream, weak labels) for each index array (video,), as `take` gives them."""
-        return read_ahead(self.video_set, indices, self.device) if self.resident is None else self.resident.batches(indices)
+        """The `Batch` of each index array (video,), as `take` gives it."""
+        if self.resident is not None:
+            return self.resident.batches(indices)
+        return read_ahead(self.video_set, indices, self.device, self.supervision)
 
 
-def prediction_batch(spec: DataSpec, config: Config, device: torch.device) -> int:
+def prediction_batch(spec: DataSpec, config: MethodConfig, device: torch.device) -> int:
     """How many videos `predict` takes at once: as many as the memory for activations holds, 1 to `LARGEST_BATCH`."""
-    positions = sum(spec.snippets * s.per_snippet * (s.width + 2 * config.width) for s in spec.streams.values())
-    attended = 2 * spec.snippets * 12 * config.width  # both modalities; about a dozen arrays of that size live at once
+    width = getattr(config, "width", 512)
+    positions = sum(spec.snippets * s.per_snippet * (s.width + 2 * width) for s in spec.streams.values())
+    attended = 2 * spec.snippets * 12 * width  # both modalities; about a dozen arrays of that size live at once
     memory = torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else PREDICTION_BYTES
     return int(np.clip(memory // (4 * (positions + attended)), 1, LARGEST_BATCH))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from torch import Tensor
 from . import __version__, data
 from ._files import flat, free_bytes, read_json, read_tensors, write_atomically, write_json, write_text
 from .batches import choose_device
-from .config import Config, DataSpec
+from .config import DataSpec, MethodConfig
 from .data.videoset import VideoSet
 from .decode import Thresholds
 from .errors import InputError
-from .model import CMPAE
+from .method import Method
+from .methods import get
 
 MODEL, CONFIG, HISTORY, STATE = "model.safetensors", "config.json", "history.csv", "training_state.safetensors"
 
@@ -31,14 +33,14 @@ MODEL, CONFIG, HISTORY, STATE = "model.safetensors", "config.json", "history.csv
 class Run:
     """What training leaves: the model with the weights of the best epoch, the history (a row an epoch) and the thresholds."""
 
-    model: CMPAE
+    model: Method
     history: pd.DataFrame
     thresholds: Thresholds
     best_epoch: int
     data: dict[str, Any] = field(default_factory=dict)  # name, checksum, simulated: what it was trained on
 
     @property
-    def config(self) -> Config:
+    def config(self) -> MethodConfig:
         return self.model.config
 
     @property
@@ -50,7 +52,8 @@ class Run:
         folder = Path(folder)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
         description = {
-            "config": self.config.to_dict(), "spec": self.spec.to_dict(), "thresholds": self.thresholds.to_dict(),
+            "method": self.config.method, "config": self.config.to_dict(), "spec": self.spec.to_dict(),
+            "thresholds": self.thresholds.to_dict(),
             "best_epoch": self.best_epoch, "data": self.data,
         }
         write_atomically(folder / MODEL, lambda file: file.write(save(tensors)))
@@ -64,20 +67,31 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     description = read_json(folder / CONFIG)
     try:
-        config, spec = Config.from_dict(description["config"]), DataSpec.from_dict(description["spec"])
+        method, spec = get(description.get("method", "cmpae")), DataSpec.from_dict(description["spec"])
+        config = method.Config.from_dict(description["config"])
         thresholds = Thresholds.from_dict(description["thresholds"], spec.categories)
-        best_epoch, data = int(description["best_epoch"]), description.get("data", {})
-    except (KeyError, TypeError, AttributeError) as error:
+        best_epoch, data = int(description["best_epoch"]), dict(description.get("data", {}))
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise InputError(f"{folder / CONFIG}: {error}") from None
         raise InputError(f"{folder / CONFIG}: the entry {error} is missing or broken; save the checkpoint again.") from None
-    model = CMPAE(config, spec)
+    model = method(config, spec)
     load_parameters(model, read_tensors(folder / MODEL)[0], folder / MODEL)
-    history = folder / HISTORY
-    is_told = history.is_file() and history.read_text(encoding="utf-8").strip()  # an untrained model has none
-    return Run(model.eval(), pd.read_csv(history) if is_told else pd.DataFrame(), thresholds, best_epoch, data)
+    return Run(model.eval(), _read_history(folder / HISTORY), thresholds, best_epoch, data)
 
 
-def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
-    """Copies parameters by name. Raises InputError when they are of a model of another configuration."""
+def _read_history(path: Path) -> pd.DataFrame:
+    """The history, empty where a model was never trained here."""
+    if not path.is_file() or not path.read_bytes().strip():
+        return pd.DataFrame()
+    try:
+        return pd.read_csv(path)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path} is no table of numbers ({str(error).splitlines()[0]}): it was damaged; delete it.") from None
+
+
+def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path | str) -> None:
+    """Copies parameters by name. Raises InputError when they are of another configuration, or no finite floating-point numbers."""
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in tensors.items()}
     if wanted != given:
@@ -86,17 +100,19 @@ def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: 
             f"{source} is of another configuration: {name} has shape {given.get(name, 'none')}, the config needs "
             f"{wanted.get(name, 'none')}; use the config.json that was saved with it."
         )
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() != tensors[name].is_floating_point() or tensors[name].is_complex():
+            kind = str(tensors[name].dtype).removeprefix("torch.")
+            raise InputError(f"{source}: {name} holds {kind}, the model has {str(value.dtype).removeprefix('torch.')}.")
+    check_finite(tensors, str(source))
     model.load_state_dict(tensors)
 
 
-def check_same_data(spec: DataSpec, other: DataSpec, what: str) -> None:
-    """Raises InputError, naming the difference, when a model made for `spec` cannot read data of `other`."""
-    if spec.categories != other.categories:
-        odd = sorted(set(spec.categories) ^ set(other.categories)) or ["their order"]
-        raise InputError(f"{what} has other categories than the checkpoint was trained for ({', '.join(odd[:4])} differ).")
-    for name, stream in spec.streams.items():
-        if other.streams.get(name) != stream:
-            raise InputError(f"{what}: the checkpoint needs the stream {name!r} as {stream}, the data have {other.streams.get(name)}.")
+def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Raises InputError, naming the first, where weights are not all finite."""
+    for name, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise InputError(f"{source}: {name} holds values that are not finite; training diverged, or the file was damaged.")
 
 
 @dataclass
@@ -113,7 +129,7 @@ class TrainingState:
     best_epoch: int
     history: list[dict[str, float]]
     thresholds: dict[str, Any]
-    key: dict[str, Any]  # config and data: a state of other ones is refused
+    key: dict[str, Any]  # all that changes the course of training: a state of another run is refused
 
     def save(self, path: Path) -> None:
         parts = {"model": self.model, "optimizer": self.optimizer, "best": self.best}
@@ -132,12 +148,16 @@ class TrainingState:
                 part, _, parameter = name.partition("/")
                 parts[part][parameter] = value
             theirs = rest["key"]
-        except (KeyError, ValueError):
+            state = cls(**rest, **parts)
+        except (KeyError, ValueError, TypeError, RecursionError):
             raise InputError(f"{path} is no training state of this toolkit: delete it to start anew.") from None
+        if not isinstance(theirs, dict):
+            raise InputError(f"{path} is no training state of this toolkit: delete it to start anew.")
         differing = [name for name, value in flat(key).items() if flat(theirs).get(name) != value]
         if differing:
             raise InputError(f"{path} is of another run ({', '.join(differing[:4])} differ): choose another folder, or delete it.")
-        return cls(**rest, **parts)
+        check_finite(state.model | state.best, str(path))
+        return state
 
 
 ASSETS = Path(__file__).parent / "assets"

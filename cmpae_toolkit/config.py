@@ -1,180 +1,196 @@
-"""Every choice of the method as one named field; presets and ablations are dicts of changed fields.
+"""Every choice of a method as one named field; presets and ablations are dicts of changed fields.
 
-`Config()` is the paper. Where the authors' released code or a baseline does something else, a field says so, and
-`PRESETS` lists only the fields that differ. `DataSpec` holds what the model must know of the data and nothing else does.
+`MethodConfig` holds what the protocol fixes for all methods. The paper's configs build on one another as the papers do: `HANConfig`
+(the network), `JoMoLDConfig` (its training labels), `Config` (CMPAE's evidence). `Config()` is the paper; where the authors' released
+code does something else, a field says so. `DataSpec` holds what a model must know of the data, and nothing else does.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+from ._fields import LARGEST, Count, DropoutRate, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
 from .errors import InputError
 
 MODALITIES = ("audio", "visual")
 TRACKS = ("audio", "visual", "audio_visual")
+Modality = Literal["audio", "visual"]
 
 
 @dataclass(frozen=True)
-class Config:
-    """One experiment. Defaults are the preset `paper` (CVPR 2023, with JoMoLD's embedding and training labels)."""
+class MethodConfig:
+    """What every method has and the protocol fixes: task, schedule, choice of epoch, decoding. Subclasses add a method's own fields."""
 
-    # Features: embedding and hybrid attention (HAN)
-    width: int = 512
-    embedding_activation: str = "none"
-    attention_dropout: float = 0.1
-    visual_dropout: float = 0.5
-    cross_attention: bool = True
-    self_attention_share: float = 0.0  # x = (1 - share) * with cross-attention + share * without
+    method: ClassVar[str] = ""
 
-    # Evidence: presence and absence (Eq. 2, 3)
-    evidential: bool = True  # False: sigmoid classifiers with binary cross-entropy (Eq. 1)
-    presence_from: str = "uni_modal"
-    absence_from: str = "cross_modal"
-    selector: str = "multiplicative"  # Eq. 3; the released code adds instead
-    selector_dropout: float = 0.0
-    evidence_function: str = "exp"
-    evidence_temperature: float = 1.0
-    evidence_clamp: float | None = None  # on the logit, before the temperature
-    prior_weight: float = 2.0  # W: alpha = e + W / 2, vacuity W / S; R-EDL learns with 0.2
-
-    # Pooling over snippets, and the joint branch (Eq. 6)
-    pooling: str = "evidence"
-    separate_attention: bool = False  # one temporal attention for presence and one for absence
-    joint: str = "evidence"  # "sigmoid": released code; "mmil": HAN's pooling over snippets and modalities
-    joint_input: str = "attended"
-    joint_fusion: str = "sum_first"  # h(x^a + x^v); "layer_first": h(x^a) + h(x^v)
-
-    # Losses (Eq. 5, 8-11)
-    risk: str = "log"  # psi in Eq. 5, or another evidential risk (`losses.evidence_risk`)
-    fisher_weight: float = 0.005  # lambda_1 of the risk "fisher": weight of -log det of the Fisher information
-    reduction: str = "sum"  # over categories; videos are always averaged
-    audio_weight: float = 1.0
-    visual_weight: float = 1.0
-    joint_weight: float = 1.0
-    contrastive_weight: float = 1.0
-    mutual_weight: float = 1.0
-    kl_weight: float = 0.0
-    kl_epochs: int = 10  # the KL term grows linearly to its weight over these epochs
-    use_joint_vacuity: bool = True  # u^av in Eq. 10
-    use_unimodal_vacuity: bool = True  # u^uni in Eq. 10
-    use_modality_selector: bool = True  # delta(c) of Eq. 8, 9
-    mutual_tie: str = "visual"
-    joint_vacuity_floor: float = 0.0
-
-    # Training labels (JoMoLD)
-    audio_smoothing: float = 1.0  # y -> s y + (1 - s) / 2
-    visual_smoothing: float = 0.9
-    denoise: bool = True
-    noise_warm_up: str = "linear"
-    noise_warm_up_epochs: float = 0.9
-    audio_noise_threshold: float = 0.6
-    visual_noise_threshold: float = 1.8
+    task: Literal["parsing", "localization"] = "parsing"  # "localization": AVE's one answer a snippet, a category or background
 
     # Training
-    epochs: int = 25
-    estimator_epochs: int = 25  # of the network that estimates the noise ratios
-    batch_size: int = 128
-    learning_rate: float = 5e-4
-    decay: float = 0.25
-    decay_epochs: int = 6
+    epochs: Count = 25
+    batch_size: Count = 128
+    learning_rate: Positive = 5e-4
+    decay: Share = 0.25
+    decay_epochs: Count = 6
+    schedule: Literal["step", "cosine"] = "step"  # "cosine": from the learning rate to 0 over all epochs
+    warm_up_epochs: Annotated[int, Range(0, LARGEST)] = 0  # the rate grows linearly over these
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Weight = 0.0
+    clip_gradient: Positive | None = None  # the largest norm of the gradient
     select_epoch_by: str = "mean"  # mean of the ten F-scores on val, or one score such as "event.audio"
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
 
     # Decoding
-    task: str = "parsing"  # "localization": AVE's one answer a snippet, a category or background
-    inference_self_share: float = 0.0  # probability = (1 - share) * with cross-attention + share * without
-    gate: str = "modality"  # whose video probability opens a category: its own modality's or the joint one
-    audio_video_threshold: float = 0.5
-    visual_video_threshold: float = 0.5
-    snippet_threshold: float = 0.5
-    search_thresholds: tuple[str, ...] = ()  # modalities whose video thresholds are chosen per category on val
-    threshold_candidates: tuple[float, ...] = (0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
-    threshold_epoch: float = 0.4  # thresholds are chosen with the weights of this share of the epochs
+    gate: Literal["modality", "joint"] = "modality"  # whose video probability opens a category: its own modality's or the joint one
+    audio_video_threshold: Share = 0.5
+    visual_video_threshold: Share = 0.5
+    snippet_threshold: Share = 0.5
+    search_thresholds: tuple[Modality, ...] = ()  # modalities whose video thresholds are chosen per category on val
+    threshold_candidates: tuple[Share, ...] = (0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
+    threshold_epoch: Share = 0.4  # thresholds are chosen with the weights of this share of the epochs
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use one of {', '.join(map(repr, allowed))}.")
-        for name in ("width", "epochs", "estimator_epochs", "batch_size", "decay_epochs"):
-            if getattr(self, name) < 1:
-                raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use 1 or more.")
-        if not self.prior_weight > 0:
-            raise InputError(f"config field 'prior_weight' is {self.prior_weight!r}: use more than 0.")
-        unknown = set(self.search_thresholds) - set(MODALITIES)
-        if unknown:
-            raise InputError(f"config field 'search_thresholds' names {sorted(unknown)}: use any of {MODALITIES}.")
+        for name, hint in hints(type(self)).items():
+            if not fits(getattr(self, name), hint):
+                raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use {wanted(hint)}.")
 
-    def changed(self, **fields: Any) -> Config:
-        """A copy with some fields changed; an unknown field or a value of the wrong type is an InputError."""
-        known = {f.name: f for f in dataclasses.fields(self)}
-        values = {}
-        for name, value in fields.items():
+    def changed(self, **fields: Any) -> Self:
+        """A copy with some fields changed, from values or from their text on a command line.
+
+        Raises InputError for an unknown field, a value of the wrong type, or one out of range.
+        """
+        known = hints(type(self))
+        for name in fields:
             if name not in known:
                 raise InputError(f"{name!r} is not a config field: use one of {', '.join(known)}.")
-            values[name] = _typed(name, value, known[name].type)
-        return dataclasses.replace(self, **values)
+        return dataclasses.replace(self, **{name: from_text(value, known[name]) for name, value in fields.items()})
+
+    def adopting(self, **fields: Any) -> Self:
+        """`changed` by those of the fields that this method's config has: sizes and schedules that several methods share."""
+        return self.changed(**{name: value for name, value in fields.items() if name in hints(type(self))})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `Config.from_dict` reads them back."""
+        """Plain values for JSON; `from_dict` reads them back."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Config:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A config from `to_dict`'s values; fields that are missing keep their defaults. Raises InputError as `changed` does."""
+        if not isinstance(values, Mapping):
+            raise InputError(f"a config is an object of named fields, not {values!r}.")
         return cls().changed(**values)
 
-    def difference(self, other: Config) -> dict[str, Any]:
-        """The fields in which this config is not like `other`."""
+    def difference(self, other: MethodConfig) -> dict[str, Any]:
+        """The fields in which this config is not like `other`, with this config's values."""
         theirs = other.to_dict()
-        return {name: value for name, value in self.to_dict().items() if value != theirs[name]}
+        return {name: value for name, value in self.to_dict().items() if name not in theirs or value != theirs[name]}
 
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "embedding_activation": ("none", "elu"),
-    "presence_from": ("uni_modal", "cross_modal"),
-    "absence_from": ("uni_modal", "cross_modal"),
-    "selector": ("multiplicative", "additive"),
-    "evidence_function": ("exp", "softplus"),
-    "pooling": ("evidence", "logits"),
-    "joint": ("evidence", "sigmoid", "mmil"),
-    "joint_input": ("attended", "embedded"),
-    "joint_fusion": ("sum_first", "layer_first"),
-    "risk": ("log", "digamma", "squared_error", "relaxed", "fisher"),
-    "reduction": ("sum", "mean"),
-    "mutual_tie": MODALITIES,
-    "noise_warm_up": ("linear", "released"),
-    "task": ("parsing", "localization"),
-    "gate": ("modality", "joint"),
-}
+@dataclass(frozen=True)
+class HANConfig(MethodConfig):
+    """The hybrid attention network (HAN, ECCV 2020), as it was published."""
+
+    method: ClassVar[str] = "han"
+
+    width: Width = 512
+    attention_dropout: DropoutRate = 0.1
+    visual_dropout: DropoutRate = 0.0
+    cross_attention: bool = True
+    audio_smoothing: Share = 1.0  # of the weak label: y -> s y + (1 - s) / 2
+    visual_smoothing: Share = 0.9
+    audio_weight: Weight = 1.0
+    visual_weight: Weight = 1.0
+    joint_weight: Weight = 1.0
+
+    epochs: Count = 40
+    batch_size: Count = 16
+    learning_rate: Positive = 3e-4
+    decay: Share = 0.1
+    decay_epochs: Count = 10
+    gate: Literal["modality", "joint"] = "joint"
 
 
-def _typed(name: str, value: Any, annotation: str) -> Any:
-    """`value` as the field's type, from a string of the command line or a value of a JSON file."""
-    text = isinstance(value, str)
-    try:
-        if annotation.startswith("tuple"):
-            parts = [p for p in value.split(",") if p] if text else value
-            return tuple(float(p) if "float" in annotation else str(p) for p in parts)
-        if annotation == "bool":
-            return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
-        if annotation == "str":
-            return str(value)
-        if "None" in annotation and (value is None or (text and value.lower() == "none")):
-            return None
-        return int(value) if annotation == "int" else float(value)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"config field {name!r} cannot be {value!r}: it takes {annotation}.") from None
+@dataclass(frozen=True)
+class JoMoLDConfig(HANConfig):
+    """JoMoLD (ECCV 2022), CMPAE's backbone: HAN with a contrastive term and noisy labels removed."""
+
+    method: ClassVar[str] = "jomold"
+
+    visual_dropout: DropoutRate = 0.5
+    audio_weight: Weight = 2.0
+    contrastive_weight: Weight = 1.0
+    denoise: bool = True
+    estimator_epochs: Count = 25  # of the network that estimates the noise ratios
+    noise_warm_up: Literal["linear", "released"] = "linear"
+    noise_warm_up_epochs: Weight = 0.9
+    audio_noise_threshold: Weight = 0.6
+    visual_noise_threshold: Weight = 1.8
+
+    epochs: Count = 25
+    batch_size: Count = 128
+    learning_rate: Positive = 5e-4
+    decay: Share = 0.25
+    decay_epochs: Count = 6
+    gate: Literal["modality", "joint"] = "modality"
 
 
+@dataclass(frozen=True)
+class Config(JoMoLDConfig):
+    """CMPAE. The defaults are the preset `paper` (CVPR 2023), on JoMoLD's network and training labels."""
+
+    method: ClassVar[str] = "cmpae"
+
+    # Features
+    embedding_activation: Literal["none", "elu"] = "none"
+    self_attention_share: Share = 0.0  # x = (1 - share) * with cross-attention + share * without
+
+    # Evidence: presence and absence (Eq. 2, 3)
+    evidential: bool = True  # False: sigmoid classifiers with binary cross-entropy (Eq. 1)
+    presence_from: Literal["uni_modal", "cross_modal"] = "uni_modal"
+    absence_from: Literal["uni_modal", "cross_modal"] = "cross_modal"
+    selector: Literal["multiplicative", "additive"] = "multiplicative"  # Eq. 3; the released code adds instead
+    selector_dropout: DropoutRate = 0.0
+    evidence_function: Literal["exp", "softplus"] = "exp"
+    evidence_temperature: Positive = 1.0
+    evidence_clamp: Positive | None = None  # on the logit, before the temperature
+    prior_weight: Positive = 2.0  # W: alpha = e + W / 2, vacuity W / S; R-EDL learns with 0.2
+
+    # Pooling over snippets, and the joint branch (Eq. 6)
+    pooling: Literal["evidence", "logits", "opinions"] = "evidence"  # of the paper, of the released code, of masses (ours)
+    separate_attention: bool = False  # one temporal attention for presence and one for absence
+    joint: Literal["evidence", "sigmoid", "mmil"] = "evidence"  # "sigmoid": released code; "mmil": HAN's pooling
+    joint_input: Literal["attended", "embedded"] = "attended"
+    joint_fusion: Literal["sum_first", "layer_first"] = "sum_first"  # h(x^a + x^v), or h(x^a) + h(x^v)
+
+    # Losses (Eq. 5, 8-11)
+    risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] = "log"  # psi in Eq. 5, or another evidential risk
+    fisher_weight: Weight = 0.005  # lambda_1 of the risk "fisher": weight of -log det of the Fisher information
+    reduction: Literal["sum", "mean"] = "sum"  # over categories; videos are always averaged
+    audio_weight: Weight = 1.0
+    mutual_weight: Weight = 1.0
+    kl_weight: Weight = 0.0
+    kl_epochs: Count = 10  # the KL term grows linearly to its weight over these epochs
+    use_joint_vacuity: bool = True  # u^av in Eq. 10
+    use_unimodal_vacuity: bool = True  # u^uni in Eq. 10
+    use_modality_selector: bool = True  # delta(c) of Eq. 8, 9
+    mutual_tie: Modality = "visual"
+    joint_vacuity_floor: Share = 0.0
+
+    # Inference
+    inference_self_share: Share = 0.0  # probability = (1 - share) * with cross-attention + share * without
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pooling == "opinions" and self.separate_attention:
+            raise InputError("pooling 'opinions' needs one attention for both evidences: set separate_attention to false.")
+
+
+# JoMoLD as changes in CMPAE's config: the backbone's row of Table 5. It trains as `JoMoLDConfig()` does, bit for bit.
 JOMOLD: dict[str, Any] = dict(
     evidential=False, absence_from="uni_modal", joint="mmil", reduction="mean", audio_weight=2.0, mutual_weight=0.0,
-)
-
-HAN: dict[str, Any] = JOMOLD | dict(
-    visual_dropout=0.0, audio_weight=1.0, contrastive_weight=0.0, denoise=False, gate="joint",
-    learning_rate=3e-4, batch_size=16, decay=0.1, decay_epochs=10, epochs=40,
 )
 
 RELEASED: dict[str, Any] = dict(
@@ -190,18 +206,10 @@ RELEASED: dict[str, Any] = dict(
 # AVE's events are audible and visible at once, so no label is wrong for one modality and none is to be removed
 AVE: dict[str, Any] = dict(task="localization", denoise=False, select_epoch_by="accuracy")
 
-
-PRESET_CHANGES: dict[str, dict[str, Any]] = {
-    "paper": {}, "released": RELEASED, "jomold": JOMOLD, "han": HAN, "ave": AVE,
-    "avep": {},  # the paper trains and scores AVEP as it does LLP
+presets: dict[str, MethodConfig] = {
+    "paper": Config(), "released": Config(**RELEASED), "jomold": JoMoLDConfig(), "han": HANConfig(), "ave": Config(**AVE),
+    "avep": Config(),  # the paper trains and scores AVEP as it does LLP
 }
-presets: dict[str, Config] = {name: Config(**changes) for name, changes in PRESET_CHANGES.items()}
-
-# JoMoLD's first stage: the network whose losses tell how noisy each modality's labels are (its section 3.2)
-NOISE_ESTIMATOR: dict[str, Any] = JOMOLD | dict(
-    cross_attention=False, audio_weight=1.0, denoise=False, select_epoch_by="event.audio",
-)
-
 
 # Simulated sets are smaller than the real ones and their features simpler: these fields let a CPU train a run in a minute.
 _TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epochs=6, decay_epochs=6, learning_rate=2e-3)
@@ -223,12 +231,12 @@ def preset_for(data_name: str, preset: str | None = None) -> str:
     return preset
 
 
-def config_for(data_name: str, preset: str | None = None) -> Config:
+def config_for(data_name: str, preset: str | None = None) -> MethodConfig:
     """The preset that `preset_for` names, with `SIMULATED_CHANGES` where the data are a small simulated set."""
     name = str(data_name)
     short = name.removeprefix("simulated-")
     changes = SIMULATED_CHANGES.get(name, SIMULATED_CHANGES[short] if short in ("tiny", "small") else {})
-    return presets[preset_for(name, preset)].changed(**changes)
+    return presets[preset_for(name, preset)].adopting(**changes)
 
 
 @dataclass(frozen=True)
@@ -238,6 +246,10 @@ class StreamSpec:
     width: int
     per_snippet: int
     modality: str
+
+    def __str__(self) -> str:
+        positions = "1 position" if self.per_snippet == 1 else f"{self.per_snippet} positions"
+        return f"{self.width} {self.modality} features at {positions} a snippet"
 
 
 @dataclass(frozen=True)
@@ -259,9 +271,27 @@ class DataSpec:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> DataSpec:
+    def from_dict(cls, values: Mapping[str, Any]) -> DataSpec:
+        """Reads `to_dict`'s values. Raises InputError where an entry is missing, of another type or out of range."""
         try:
-            streams = {name: StreamSpec(**stream) for name, stream in values["streams"].items()}
-            return cls(tuple(values["categories"]), int(values["snippets"]), streams, float(values.get("snippet_seconds", 1.0)))
+            streams = {str(name): StreamSpec(**stream) for name, stream in values["streams"].items()}
+            spec = cls(tuple(values["categories"]), values["snippets"], streams, values.get("snippet_seconds", 1.0))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"the data description of a checkpoint is incomplete ({error}): save the checkpoint again.") from None
+        numbers = [spec.snippets, *(n for s in streams.values() for n in (s.width, s.per_snippet))]
+        whole = all(fits(n, Count) for n in numbers) and fits(spec.snippet_seconds, Positive)
+        named = spec.categories and all(isinstance(c, str) for c in spec.categories) and len(set(spec.categories)) == len(spec.categories)
+        if not (whole and named and all(s.modality in MODALITIES for s in streams.values())):
+            raise InputError("the data description of a checkpoint holds no sizes, names or modalities that data can have.")
+        return spec
+
+
+def check_same_data(spec: DataSpec, other: DataSpec, what: str) -> None:
+    """Raises InputError, naming the difference, when a model made for `spec` cannot read data of `other`."""
+    if spec.categories != other.categories:
+        odd = sorted(set(spec.categories) ^ set(other.categories)) or ["their order"]
+        raise InputError(f"{what} has other categories than the checkpoint was trained for ({', '.join(odd[:4])} differ).")
+    for name, stream in spec.streams.items():
+        if other.streams.get(name) != stream:
+            theirs = other.streams.get(name, "no such stream")
+            raise InputError(f"{what}: the checkpoint needs the stream {name!r} with {stream}, the data have {theirs}.")

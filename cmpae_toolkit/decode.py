@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from .config import MODALITIES, TRACKS, Config
+from ._fields import Share, fits
+from .config import MODALITIES, TRACKS, MethodConfig
 from .errors import InputError
 
 ANSWER_STEPS = 101  # candidates for AVE's one threshold: 0, 0.01, ..., 1
@@ -29,7 +30,7 @@ class Thresholds:
     both: float | None = None
 
     @classmethod
-    def of(cls, config: Config, categories: Sequence[str]) -> Thresholds:
+    def of(cls, config: MethodConfig, categories: Sequence[str]) -> Thresholds:
         """The config's thresholds, the same for every category."""
         shape = (len(MODALITIES), len(categories))
         video = np.array([[config.audio_video_threshold], [config.visual_video_threshold]])
@@ -47,19 +48,32 @@ class Thresholds:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], categories: Sequence[str]) -> Thresholds:
-        """Reads `to_dict`'s form, in any order of the names. Raises InputError on missing or unknown ones."""
-        arrays = {}
+        """Reads `to_dict`'s form, in any order of the names. Raises InputError on missing or unknown ones, or values not in 0..1."""
+        if not isinstance(values, Mapping):
+            raise InputError("the thresholds of a checkpoint are an object of named values.")
+        arrays, gate, both = {}, values.get("gate", "modality"), values.get("both")
         for level in ("video", "snippet"):
             for modality in MODALITIES:
-                row = values.get(level, {}).get(modality, {})
+                row = _entry(_entry(values, level), modality)
                 if set(row) != set(categories):
                     odd = sorted(set(row) ^ set(categories))
                     raise InputError(f"the {modality} {level} thresholds are not for these categories: {', '.join(odd[:5])} differ.")
-            arrays[level] = np.array([[float(values[level][m][c]) for c in categories] for m in MODALITIES])
-        return cls(tuple(categories), arrays["video"], arrays["snippet"], values.get("gate", "modality"), values.get("both"))
+            rows = [[values[level][m][c] for c in categories] for m in MODALITIES]
+            if not all(fits(x, Share) for row in rows for x in row):
+                raise InputError(f"the {level} thresholds of a checkpoint must be numbers in 0..1.")
+            arrays[level] = np.array(rows, dtype=float)
+        if gate not in ("modality", "joint") or not fits(both, Share | None):
+            raise InputError(f"the thresholds of a checkpoint have the gate {gate!r} and both = {both!r}, which they cannot have.")
+        return cls(tuple(categories), arrays["video"], arrays["snippet"], gate, both)
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=1)
+
+
+def _entry(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A named object inside an object, or an empty one."""
+    found = values.get(name, {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thresholds: Thresholds) -> np.ndarray:
@@ -73,14 +87,23 @@ def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thres
 
 
 def decode(evidence, thresholds: Thresholds) -> np.ndarray:
-    """Boolean rolls (video, modality, snippet, category) of a model's `Evidence`."""
+    """Boolean rolls (video, modality, snippet, category) of a method's `Evidence`; nothing happens where there is no snippet."""
     p = probabilities(evidence)
-    if thresholds.both is None:
-        return event_rolls(p["snippet"], p["video"], p["joint"], thresholds)
-    chosen, product = _answer_and_product(p)
-    roll = np.zeros_like(p["snippet"], dtype=bool)
-    np.put_along_axis(roll, chosen[:, None, None, None], (product >= thresholds.both)[:, None, :, None], axis=3)
-    return roll
+    if evidence.answer is not None:
+        roll = _roll_of_answers(evidence.answer.cpu().numpy(), p["snippet"].shape)
+    elif thresholds.both is None:
+        roll = event_rolls(p["snippet"], p["video"], p["joint"], thresholds)
+    else:
+        chosen, product = _answer_and_product(p)
+        roll = np.zeros_like(p["snippet"], dtype=bool)
+        np.put_along_axis(roll, chosen[:, None, None, None], (product >= thresholds.both)[:, None, :, None], axis=3)
+    return roll if evidence.valid is None else roll & evidence.valid.cpu().numpy()[..., None]
+
+
+def _roll_of_answers(answer: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The highest of each snippet's scores (video, snippet, category + 1) as an event of both modalities; the last is background."""
+    chosen = np.eye(answer.shape[-1], dtype=bool)[answer.argmax(-1)][..., :-1]
+    return np.broadcast_to(chosen[:, None], shape).copy()
 
 
 def choose_answer_threshold(evidence, reference: np.ndarray, start: Thresholds) -> Thresholds:
@@ -139,19 +162,19 @@ def choose_video_thresholds(
 
 
 def event_table(rolls: np.ndarray, evidence, categories: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each decoded event as a row: filename, onset, offset (snippets = seconds, half-open), category, track, and the mean
-    probability and vacuity over its snippets (of both modalities for the audio_visual track; vacuity None where unknown)."""
+    """Lists each decoded event as a row: filename, onset and offset in snippets (half-open), category, track, probability, vacuity.
+
+    Probability and vacuity are means over the event's snippets (of both modalities for the track audio_visual); the vacuity is None
+    where it is unknown. `rolls` and the evidence are (video, modality, snippet, category).
+    """
     snippet = probabilities(evidence)["snippet"]
     vacuity = evidence.snippet.vacuity
     vacuity = None if vacuity is None else vacuity.detach().cpu().numpy()
-    tracks = metrics.with_audio_visual(np.asarray(rolls))
-    edges = np.diff(np.pad(tracks.astype(np.int8), ((0, 0), (0, 0), (1, 1), (0, 0))), axis=2)
-    onsets, offsets = (np.argwhere(np.moveaxis(edges == sign, 3, 2)) for sign in (1, -1))
     rows = []
-    for (v, track, c, onset), (*_, offset) in zip(onsets, offsets, strict=True):
+    for v, track, c, onset, offset in metrics.events(metrics.with_audio_visual(np.asarray(rolls))).tolist():
         span = (v, slice(None) if track == 2 else track, ..., slice(onset, offset), c)
         rows.append(dict(
-            filename=names[v], onset=int(onset), offset=int(offset), category=categories[c], track=TRACKS[track],
+            filename=names[v], onset=onset, offset=offset, category=categories[c], track=TRACKS[track],
             probability=float(snippet[span].mean()), vacuity=None if vacuity is None else float(vacuity[span].mean()),
         ))
     return rows

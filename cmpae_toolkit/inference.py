@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,29 +13,27 @@ from tqdm.auto import tqdm
 from . import decode, metrics
 from ._files import write_json, write_text
 from .batches import Loader, autocast, prediction_batch, read_ahead
-from .checkpoint import Run, check_same_data
-from .config import Config
+from .config import MethodConfig, check_same_data
 from .data.videoset import VideoSet
 from .errors import InputError
-from .method import Evidence
-from .model import CMPAE
-from .opinion import PointEstimate
+from .method import Evidence, Method
+
+if TYPE_CHECKING:
+    from .checkpoint import Run
 
 
 def predict(
-    model: CMPAE, video_set: VideoSet, *, cross_attention: bool | None = None, mixed_precision: bool = False, progress: bool = False,
+    model: Method, video_set: VideoSet, *, cross_attention: bool | None = None, mixed_precision: bool = False, progress: bool = False,
     loader: Loader | None = None,
 ) -> Evidence:
-    """The model's evidence for every video, on the CPU.
+    """The method's evidence for every video, on the CPU.
 
-    By default as the preset infers: with cross-attention, mixed with the probabilities without it where
-    `inference_self_share` says so (the mixture is a point estimate). True or False asks for one pass of that kind.
-    `loader`: of this set, where it is predicted more than once.
+    By default as the method infers (`Method.infer`). `cross_attention`: True or False asks for one plain pass of that kind. `loader`:
+    of this set, where it is predicted more than once. Raises InputError where model and data do not fit, or an answer is not finite.
     """
     check_same_data(model.spec, video_set.spec, video_set.title)
     if not len(video_set):
         raise InputError(f"{video_set.title} holds no video to predict.")
-    share = model.config.inference_self_share if cross_attention is None else 0.0
     device = next(model.parameters()).device
     size = prediction_batch(model.spec, model.config, device)
     indices = np.array_split(np.arange(len(video_set)), range(size, len(video_set), size))
@@ -44,22 +42,24 @@ def predict(
     parts = []
     with torch.inference_mode(), autocast(device, mixed_precision):
         batches = read_ahead(video_set, indices, device) if loader is None else loader.batches(indices)
-        for features, _ in tqdm(batches, total=len(indices), desc="predicting", disable=not progress):
-            embedded = model.embed(features)
-            evidence = mix(*model.judge_both(embedded), share) if share else model.judge(embedded, cross_attention is not False)
-            parts.append(evidence.apply(lambda x: x.float().cpu()))
+        for batch in tqdm(batches, total=len(indices), desc="predicting", disable=not progress):
+            if cross_attention is None:
+                evidence = model.infer(batch.features, batch.valid)
+            else:
+                evidence = model(batch.features, cross_attention, batch.valid)
+            parts.append(evidence.apply(lambda x: x.cpu() if x.dtype == torch.bool else x.float().cpu()))
     model.train(was_training)
-    return Evidence.concatenate(parts)
+    return _finite(Evidence.concatenate(parts), video_set)
 
 
-def mix(cross: Evidence, alone: Evidence, share: float) -> Evidence:
-    """Probabilities and vacuities (1 - share) * with cross-attention + share * without, as the released code infers."""
-    mixed = {}
-    for name in ("snippet", "video", "joint"):
-        a, b = getattr(cross, name), getattr(alone, name)
-        vacuity = None if a.vacuity is None else (1 - share) * a.vacuity + share * b.vacuity
-        mixed[name] = PointEstimate((1 - share) * a.probability + share * b.probability, vacuity)
-    return Evidence(**mixed, attention=cross.attention, features=cross.features)
+def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
+    """The evidence, or an InputError naming the first video whose probabilities are not finite."""
+    for judgement in (evidence.snippet, evidence.video, evidence.joint):
+        finite = judgement.probability.flatten(1).isfinite().all(1)
+        if not bool(finite.all()):
+            name = video_set.filenames[int(finite.int().argmin())]
+            raise InputError(f"{video_set.title}: the model's answer for {name} is not finite; look at its features, and at the weights.")
+    return evidence
 
 
 def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
@@ -69,10 +69,10 @@ def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
     """
     if video_set.reference is None:
         raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
-    return score(run.config, decode.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
 
 
-def score(config: Config, estimate: np.ndarray, reference: np.ndarray) -> dict:
+def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray) -> dict:
     """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets."""
     scores: dict = metrics.f_scores(estimate, reference)
     if config.task == "localization":
@@ -117,7 +117,7 @@ def write_predictions(run: Run, video_set: VideoSet, folder: str | Path, *, prog
     and each modality's video-level probability and vacuity by category.
     """
     evidence = predict(run.model, video_set, progress=progress)
-    rows = decode.event_table(decode.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
+    rows = decode.event_table(run.model.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
     columns = ["filename", "onset", "offset", "category", "track", "probability", "vacuity"]
     table = pd.DataFrame(rows, columns=columns)
     per_video = {filename: [] for filename in video_set.filenames}

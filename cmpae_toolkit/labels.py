@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .config import Config
+from .config import HANConfig, JoMoLDConfig
 from .errors import InputError
 
 
@@ -18,7 +18,7 @@ def smooth(label: Float[Tensor, "*any"], strength: float) -> Float[Tensor, "*any
     return strength * label + (1 - strength) / 2
 
 
-def training_labels(weak_label: Float[Tensor, "video category"], config: Config) -> Float[Tensor, "video modality category"]:
+def training_labels(weak_label: Float[Tensor, "video category"], config: HANConfig) -> Float[Tensor, "video modality category"]:
     """The weak label for each modality, smoothed with that modality's strength."""
     return torch.stack([smooth(weak_label, s) for s in (config.audio_smoothing, config.visual_smoothing)], dim=1)
 
@@ -26,22 +26,32 @@ def training_labels(weak_label: Float[Tensor, "video category"], config: Config)
 def noise_ratios(
     probability: Float[Tensor, "video modality category"],
     weak_label: Float[Tensor, "video category"],
-    config: Config,
+    config: JoMoLDConfig,
+    present: Bool[Tensor, "video modality"] | None = None,
 ) -> Float[Tensor, "modality category"]:
     """Share of a category's positive labels that look wrong: p * label / mean p below the modality's threshold. float64, in 0..1.
 
     `probability`: the estimator's, of the whole training set in order; its mean is the mean of batch means, as JoMoLD takes it.
-    Categories without a positive label get 0.
+    Categories without a positive label get 0. Videos that lack a modality (`present`) say nothing of its labels.
     """
+    if present is not None:
+        return _ratios_of_present(probability, weak_label, config, present)
     means = torch.stack([batch.double().mean(0) for batch in probability.split(config.batch_size)]).mean(0)
     labels = training_labels(weak_label.double(), config)
     thresholds = torch.tensor([config.audio_noise_threshold, config.visual_noise_threshold]).view(2, 1)
     positive = (weak_label > 0.5).unsqueeze(1)
     wrong = positive & (probability.double() * labels / means < thresholds)
-    return wrong.sum(0) / positive.sum(0).clamp_min(1)
+    # as numbers that a file keeps: an estimate that was just made and one read from the cache train the same weights
+    return (wrong.sum(0) / positive.sum(0).clamp_min(1)).double()
 
 
-def warm_up(epoch: int, batch: int, batches: int, config: Config) -> float:
+def _ratios_of_present(probability: Tensor, weak_label: Tensor, config: JoMoLDConfig, present: Tensor) -> Tensor:
+    """`noise_ratios` of each modality over the videos that have it."""
+    has_both = [noise_ratios(probability[rows], weak_label[rows], config)[m] for m, rows in enumerate(present.unbind(1))]
+    return torch.stack(has_both)
+
+
+def warm_up(epoch: int, batch: int, batches: int, config: JoMoLDConfig) -> float:
     """The factor in 0..1 on the noise ratios; `epoch` counts from 1, `batch` from 0.
 
     "linear" grows over the first `noise_warm_up_epochs`; "released" is what the public code does: 0 in epoch 1, then 1.
@@ -63,6 +73,7 @@ def remove_noisy_labels(
     labels: Float[Tensor, "video modality category"],
     losses: Float[Tensor, "video modality category"],
     ratios: Float[Tensor, "modality category"],
+    present: Bool[Tensor, "video modality"] | None = None,
 ) -> Float[Tensor, "video modality category"]:
     """Training labels with noisy positives set to 0, per category over the batch.
 
@@ -72,6 +83,8 @@ def remove_noisy_labels(
     """
     ratios = ratios.to(device=labels.device, dtype=torch.float64 if labels.device.type != "mps" else torch.float32)
     positive = labels > 0.5
+    if present is not None:  # a video without one of the modalities has nothing to compare
+        positive = positive & present.all(1).reshape(-1, 1, 1)
     dropped = (ratios * positive.sum(0)).floor().long()
     own_is_hard = _is_among_smallest(-losses, positive, dropped)
     other_is_easy = _is_among_smallest(losses.flip(1), positive, dropped)

@@ -1,15 +1,51 @@
-"""Hybrid attention (HAN, ECCV 2020): each modality attends to its own snippets and to the other modality's.
+"""Parts that methods share: embeddings, hybrid attention (HAN, ECCV 2020), temporal attention.
 
-Axes are (video, modality, snippet, width). The projections of the self-attention do not depend on whether the cross-attention
-is on, so passes with and without it over the same input share them (`HybridAttention.project`).
+Axes are (video, modality, snippet, width) throughout. `valid` (video, modality, snippet) marks the snippets that exist; padding and
+missing modalities are left out of every softmax and every sum. Where it is None, all exist and nothing is masked.
+
+The projections of the self-attention do not depend on whether the cross-attention is on, so passes with and without it over the
+same input share them (`HybridAttention.project`).
 """
 
+from collections.abc import Mapping
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import Config, StreamSpec
+from .config import MODALITIES, DataSpec, StreamSpec
+from .errors import InputError
+
+
+class Embedding(nn.Module):
+    """The streams of one modality -> (video, snippet, width): a linear layer a stream, mean over a snippet's positions, fusion."""
+
+    def __init__(self, streams: dict[str, StreamSpec], width: int, activation: str, fuse: bool) -> None:
+        super().__init__()
+        self.streams = streams
+        self.layers = nn.ModuleDict({name: nn.Linear(stream.width, width) for name, stream in streams.items()})
+        self.fusion = nn.Linear(len(streams) * width, width) if fuse else None
+        self.activation = nn.ELU() if activation == "elu" else nn.Identity()
+
+    def forward(self, features: Mapping[str, Tensor]) -> Float[Tensor, "video snippet width"]:
+        parts = [self.embed(name, features[name]) for name in self.streams]
+        return parts[0] if self.fusion is None else self.activation(self.fusion(torch.cat(parts, dim=-1)))
+
+    def embed(self, name: str, x: Float[Tensor, "video positions width"]) -> Float[Tensor, "video snippet embedded"]:
+        """One stream, the mean over the positions of each snippet."""
+        x = x.unflatten(1, (-1, self.streams[name].per_snippet))
+        if isinstance(self.activation, nn.Identity):  # a linear layer and a mean commute; the mean first is cheaper
+            return self.layers[name](x.mean(2))
+        return self.activation(self.layers[name](x)).mean(2)
+
+
+def embeddings(spec: DataSpec, width: int, activation: str = "none") -> nn.ModuleDict:
+    """An embedding for each modality of the data. Raises InputError where a modality has no stream."""
+    streams = {m: spec.of_modality(m) for m in MODALITIES}
+    if not all(streams.values()):
+        raise InputError(f"the data have the streams {sorted(spec.streams)}: at least one of each modality is needed.")
+    return nn.ModuleDict({m: Embedding(s, width, activation, fuse=m == "visual" or len(s) > 1) for m, s in streams.items()})
 
 
 class Attention(nn.Module):
@@ -29,26 +65,34 @@ class Attention(nn.Module):
         return F.linear(x, self.in_proj_weight, self.in_proj_bias)
 
     def forward(
-        self, projected: Float[Tensor, "video modality snippet three_widths"], to_other: bool = False
+        self,
+        projected: Float[Tensor, "video modality snippet three_widths"],
+        to_other: bool = False,
+        valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Float[Tensor, "video modality snippet width"]:
-        """Each snippet attends to the snippets of its own modality, or of the other one."""
+        """Each snippet attends to the snippets of its own modality, or of the other one; to nothing where that one is missing."""
         query, key, value = projected.chunk(3, dim=-1)
         if to_other:
             key, value = key.flip(1), value.flip(1)
         rate = self.dropout if self.training else 0.0
-        return self.out_proj(F.scaled_dot_product_attention(query, key, value, dropout_p=rate))
+        if valid is None:
+            return self.out_proj(F.scaled_dot_product_attention(query, key, value, dropout_p=rate))
+        seen = valid.flip(1) if to_other else valid
+        anything = seen.any(-1, keepdim=True)
+        mask = (seen | ~anything).unsqueeze(-2)  # a softmax over nothing would be NaN
+        attended = self.out_proj(F.scaled_dot_product_attention(query, key, value, mask, dropout_p=rate))
+        return attended * anything.unsqueeze(-1)
 
 
 class HybridAttention(nn.Module):
     """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        width, rate = config.width, config.attention_dropout
-        self.self_attention, self.cross_attention = Attention(width, rate), Attention(width, rate)
+        self.self_attention, self.cross_attention = Attention(width, dropout), Attention(width, dropout)
         self.linear1, self.linear2 = nn.Linear(width, width), nn.Linear(width, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.dropout = nn.Dropout(rate)
+        self.dropout = nn.Dropout(dropout)
 
     def project(self, x: Float[Tensor, "video modality snippet width"]) -> Float[Tensor, "video modality snippet three_widths"]:
         """What every pass over `x` shares: the projections of the self-attention."""
@@ -59,49 +103,64 @@ class HybridAttention(nn.Module):
         x: Float[Tensor, "video modality snippet width"],
         cross_attention: bool = True,
         projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
+        valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Float[Tensor, "video modality snippet width"]:
         """q <- LN(q + self(q) [+ cross(q, other)]), then LN(q + feed-forward(q)); both modalities from the old values.
 
         `projected`: `project(x)` where another pass has computed it.
         """
-        update = self.dropout(self.self_attention(self.project(x) if projected is None else projected))
+        update = self.dropout(self.self_attention(self.project(x) if projected is None else projected, valid=valid))
         if cross_attention:
-            update = update + self.dropout(self.cross_attention(self.cross_attention.project(x), to_other=True))
+            update = update + self.dropout(self.cross_attention(self.cross_attention.project(x), to_other=True, valid=valid))
         x = self.norm1(x + update)
         forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
-        return self.norm2(x + self.dropout(forward))
-
-
-class Embedding(nn.Module):
-    """The streams of one modality -> (video, snippet, width): a linear layer a stream, mean over a snippet's positions, fusion."""
-
-    def __init__(self, streams: dict[str, StreamSpec], config: Config, fuse: bool) -> None:
-        super().__init__()
-        self.streams = streams
-        self.layers = nn.ModuleDict({name: nn.Linear(stream.width, config.width) for name, stream in streams.items()})
-        self.fusion = nn.Linear(len(streams) * config.width, config.width) if fuse else None
-        self.activation = nn.ELU() if config.embedding_activation == "elu" else nn.Identity()
-
-    def forward(self, features: dict[str, Tensor]) -> Float[Tensor, "video snippet width"]:
-        parts = [self.embed(name, features[name]) for name in self.streams]
-        return parts[0] if self.fusion is None else self.activation(self.fusion(torch.cat(parts, dim=-1)))
-
-    def embed(self, name: str, x: Float[Tensor, "video positions width"]) -> Float[Tensor, "video snippet embedded"]:
-        x = x.unflatten(1, (-1, self.streams[name].per_snippet))
-        if isinstance(self.activation, nn.Identity):  # a linear layer and a mean commute; the mean first is cheaper
-            return self.layers[name](x.mean(2))
-        return self.activation(self.layers[name](x)).mean(2)
+        return masked(self.norm2(x + self.dropout(forward)), valid)
 
 
 class TemporalAttention(nn.Module):
-    """A of the video evidence: softmax over snippets, per modality and category, one for both evidences or one for each."""
+    """A of the video evidence: softmax over snippets, per modality and category; `maps` of them, e.g. one for each evidence."""
 
-    def __init__(self, categories: int, config: Config) -> None:
+    def __init__(self, categories: int, width: int, maps: int = 1) -> None:
         super().__init__()
-        self.maps = 2 if config.separate_attention else 1
-        self.layer = nn.Linear(config.width, self.maps * categories)
+        self.maps = maps
+        self.layer = nn.Linear(width, maps * categories)
 
-    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor]:
-        """The weights for presence and for absence, each (video, modality, snippet, category)."""
-        weights = self.layer(x).unflatten(-1, (-1, self.maps)).softmax(dim=2)
+    def forward(
+        self, x: Float[Tensor, "video modality snippet width"], valid: Bool[Tensor, "video modality snippet"] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The weights of the first and the last map (the same one where there is one), each (video, modality, snippet, category)."""
+        weights = softmax_over(self.layer(x).unflatten(-1, (-1, self.maps)), 2, valid)
         return weights[..., 0], weights[..., -1]
+
+
+def masked(x: Tensor, valid: Tensor | None) -> Tensor:
+    """`x` with zeros where there is no snippet; `valid` covers its first axes."""
+    return x if valid is None else x * _spread(valid, x)
+
+
+def softmax_over(x: Tensor, axis: int, valid: Tensor | None) -> Tensor:
+    """A softmax over one axis that leaves out what does not exist; all zeros where nothing does."""
+    if valid is None:
+        return x.softmax(dim=axis)
+    exists = _spread(valid, x).expand_as(x)
+    x = x.masked_fill(~exists, torch.finfo(x.dtype).min).softmax(dim=axis)
+    return x * exists
+
+
+def mean_over_modalities(x: Float[Tensor, "video modality *rest"], valid: Tensor | None) -> Float[Tensor, "video *rest"]:  # noqa: F821
+    """The mean over the modalities that a video has, of values that are 0 in a modality that it lacks."""
+    if valid is None:
+        return x.mean(1)
+    return x.sum(1) / _spread(valid.any(2).sum(1).clamp_min(1), x[:, 0])
+
+
+def mean_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor | None) -> Float[Tensor, "video category"]:
+    """The mean over the snippets that exist in either modality."""
+    if valid is None:
+        return x.mean(1)
+    exists = valid.any(1)
+    return masked(x, exists).sum(1) / exists.sum(1, keepdim=True).clamp_min(1)
+
+
+def _spread(valid: Tensor, x: Tensor) -> Tensor:
+    return valid.reshape(*valid.shape, *[1] * (x.ndim - valid.ndim))

@@ -1,15 +1,15 @@
 """The paper's losses and other evidential ones: one equation, one function, a value per category (or snippet), unreduced.
 
-`training_losses` names them all for one batch and `total` weighs them, so that logging and ablations need no other code.
+`training_losses` names those of CMPAE for one batch and `total` weighs them, so that logging and ablations need no other code.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._log_domain import digamma_of_exp
-from .config import Config
+from ._log_domain import digamma_of_exp, with_prior_one
+from .config import Config, MethodConfig
 from .opinion import Judgement, Opinion
 
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
@@ -19,7 +19,11 @@ LARGEST_FISHER_LOG = 12.0  # the same for the determinant of the Fisher informat
 
 
 def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1."""
+    """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1.
+
+    >>> binary_cross_entropy(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0])).tolist()  # log 2
+    [0.6931..., 0.6931...]
+    """
     p = probability.clamp(SMALLEST, 1 - SMALLEST)
     return -(label * p.log() + (1 - label) * (1 - p).log())
 
@@ -29,6 +33,10 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
 
     Linear in the label, which may be soft (the printed psi(y alpha + (1 - y) beta) differs there). psi = "digamma" is the
     exact risk; psi = "log" is what the paper trains with: then it is binary cross-entropy on p = alpha / S.
+
+    >>> unsure = Opinion(presence=torch.tensor([2.0]), absence=torch.tensor([0.0]))  # Beta(3, 1), p = 3/4
+    >>> bayes_risk(unsure, torch.tensor([1.0])).item(), bayes_risk(unsure, torch.tensor([1.0]), "log").item()  # 1/3, log 4/3
+    (0.3333..., 0.2876...)
     """
     if psi == "log":
         return F.binary_cross_entropy_with_logits(opinion.logit, label, reduction="none")
@@ -96,14 +104,21 @@ def evidence_risk(
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) alpha, b = (1 - y) + y beta: only misleading evidence is shrunk.
+    """Shrinks misleading evidence to 0: KL(Beta(a, b) || Beta(1, 1)) with a = 1 + (1 - y) e and b = 1 + y ê, labels y in 0..1.
 
-    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. In float64 where the device has it: the terms cancel. Beyond
-    alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
+    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. Whatever the opinion's prior weight and base rate are, the evidence
+    is weighed against the uniform Beta(1, 1), so that no evidence costs nothing. The term is computed in float64 where the device
+    has it, since its parts cancel. Beyond e + 1 = exp(20) it goes on as log(e + 1), which it has become by then, so that huge
+    evidence neither overflows nor rounds.
+
+    >>> misled = Opinion(presence=torch.tensor([1.0, 3.0]), absence=torch.tensor([9.0, 9.0]))
+    >>> kl_to_uniform(misled, label=torch.zeros(2)).tolist()  # log(e + 1) + 1 / (e + 1) - 1
+    [0.1931..., 0.6362...]
     """
     wide = _wide(label)
     y = label.to(wide)
-    log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
+    parameters = zip((opinion.log_alpha, opinion.log_beta), opinion.priors, strict=True)
+    log_alpha, log_beta = (with_prior_one(x.to(wide), prior) for x, prior in parameters)  # of e + 1, ê + 1
     beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
     alpha, beta = (x.clamp_max(LARGEST_LOG).exp() for x in (log_alpha, log_beta))
     a, b = y + (1 - y) * alpha, (1 - y) + y * beta
@@ -113,13 +128,24 @@ def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tenso
 
 
 def select_modality(
-    probability: Float[Tensor, "video modality category"], weak_label: Float[Tensor, "video category"], tie: str = "visual"
+    probability: Float[Tensor, "video modality category"],
+    weak_label: Float[Tensor, "video category"],
+    tie: str = "visual",
+    present: Bool[Tensor, "video modality"] | None = None,
 ) -> Float[Tensor, "video modality category"]:
-    """Eq. 9, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0."""
+    """Eq. 9, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0.
+
+    A video that lacks a modality (`present`) takes the one that it has.
+
+    >>> probability = torch.tensor([[[0.9, 0.2], [0.4, 0.6]]])  # audio, visual; two categories, of which the first happens
+    >>> select_modality(probability, weak_label=torch.tensor([[1.0, 0.0]])).tolist()
+    [[[1.0, 0.5], [0.0, 0.5]]]
+    """
     audio, visual = probability.unbind(1)
     takes_visual = visual >= audio if tie == "visual" else visual > audio
     chosen = torch.stack([~takes_visual, takes_visual], dim=1).to(probability.dtype)
-    return torch.where(weak_label.unsqueeze(1) > 0.5, chosen, torch.full_like(chosen, 0.5))
+    weights = torch.where(weak_label.unsqueeze(1) > 0.5, chosen, torch.full_like(chosen, 0.5))
+    return weights if present is None else _of_present(weights, present)
 
 
 def mutual_learning(
@@ -132,6 +158,10 @@ def mutual_learning(
     """Eq. 10, its first line (teacher = "joint") or its second (teacher = "modality"): one side teaches, the other learns.
 
     "joint": (1 - u_joint)(1 - u_uni)(stop(p_joint) - p_uni)^2. "modality": u_joint (1 - u_uni)(p_joint - stop(p_uni))^2.
+
+    >>> joint, audio = torch.tensor([[0.75]]), torch.tensor([[0.25]])
+    >>> mutual_learning(joint, torch.tensor([[0.5]]), audio, torch.tensor([[0.5]]), "joint").item()  # (1/2) (1/2) (3/4 - 1/4)^2
+    0.0625
     """
     if teacher == "joint":
         return (1 - joint_vacuity) * (1 - unimodal_vacuity) * (joint_probability.detach() - unimodal_probability).square()
@@ -139,13 +169,15 @@ def mutual_learning(
 
 
 def mutual_loss(
-    joint: Judgement, video: Judgement, weak_label: Float[Tensor, "video category"], config: Config, teacher: str
+    joint: Judgement, video: Judgement, weak_label: Float[Tensor, "video category"], config: Config, teacher: str,
+    present: Bool[Tensor, "video modality"] | None = None,
 ) -> Float[Tensor, "video category"]:
     """Eq. 8-10 for one batch, with the paper's ablations: an ablated or unknown vacuity leaves its factor at 1."""
     if config.use_modality_selector:
-        weights = select_modality(video.probability.detach(), weak_label, config.mutual_tie)
+        weights = select_modality(video.probability.detach(), weak_label, config.mutual_tie, present)
     else:
         weights = torch.full_like(video.probability, 0.5)
+        weights = weights if present is None else _of_present(weights, present)
     unimodal_probability = (weights * video.probability).sum(1)
     confident = torch.zeros_like(unimodal_probability)  # vacuity 0: the factor 1 - u is 1
     unimodal_vacuity = confident
@@ -167,14 +199,44 @@ def snippet_similarity(
 
 
 def contrastive(
-    features: Float[Tensor, "video modality snippet width"], temperature: float = 0.2, smoothing: float = 0.1
+    features: Float[Tensor, "video modality snippet width"],
+    temperature: float = 0.2,
+    smoothing: float = 0.1,
+    valid: Bool[Tensor, "video modality snippet"] | None = None,
 ) -> Float[Tensor, "video snippet"]:
-    """JoMoLD's contrastive term per audio snippet: -log sum_j s_j softmax_j, s = 1 - smoothing on the snippet at the same time."""
+    """JoMoLD's contrastive term per audio snippet: -log sum_j s_j softmax_j, s = 1 - smoothing on the snippet at the same time.
+
+    Snippets that one modality lacks (`valid`) are no partner of any other, and their own term is 0.
+    """
     similarity = snippet_similarity(features, temperature)
     snippets = similarity.shape[-1]
-    share = torch.full((snippets, snippets), smoothing / max(snippets - 1, 1), dtype=similarity.dtype, device=similarity.device)
-    share.fill_diagonal_(1 - smoothing if snippets > 1 else 1.0)
-    return torch.logsumexp(similarity, -1) - torch.logsumexp(similarity + share.log(), -1)
+    if valid is None:
+        share = torch.full((snippets, snippets), smoothing / max(snippets - 1, 1), dtype=similarity.dtype, device=similarity.device)
+        share.fill_diagonal_(1 - smoothing if snippets > 1 else 1.0)
+        return torch.logsumexp(similarity, -1) - torch.logsumexp(similarity + share.log(), -1)
+    both = valid.all(1)
+    count = both.sum(1).reshape(-1, 1, 1)
+    same = torch.eye(snippets, dtype=torch.bool, device=similarity.device)
+    match, other = 1 - smoothing * (count > 1), smoothing / (count - 1).clamp_min(1)
+    share = torch.where(same, match.to(similarity.dtype), other.to(similarity.dtype))
+    similarity = similarity.masked_fill(~both.unsqueeze(1), torch.finfo(similarity.dtype).min / 4)
+    return (torch.logsumexp(similarity, -1) - torch.logsumexp(similarity + share.log(), -1)) * both
+
+
+def mean_contrastive(
+    features: Float[Tensor, "video modality snippet width"], valid: Bool[Tensor, "video modality snippet"] | None = None
+) -> Float[Tensor, ""]:
+    """The mean of the contrastive term over all snippets that both modalities have."""
+    terms = contrastive(features, valid=valid)
+    return terms.mean() if valid is None else terms.sum() / valid.all(1).sum().clamp_min(1)
+
+
+def of_modality(per_category: Float[Tensor, "video modality category"], modality: int, present: Tensor | None) -> Tensor:
+    """The rows (video, category) of the videos that have a modality; a row of zeros where none has it."""
+    if present is None:
+        return per_category[:, modality]
+    rows = per_category[present[:, modality], modality]
+    return rows if len(rows) else per_category.new_zeros(1, per_category.shape[-1])
 
 
 def training_losses(
@@ -185,23 +247,27 @@ def training_losses(
     teacher: str = "joint",
     epoch: int = 1,
 ) -> dict[str, Tensor]:
-    """The named losses of one batch as scalars, before their weights (Eq. 11): audio, visual, joint, contrastive, mutual, kl.
+    """CMPAE's named losses of one batch as scalars, before their weights (Eq. 11): audio, visual, joint, contrastive, mutual, kl.
 
-    `labels` are the training labels of each modality; the joint branch and mutual learning see the weak label. Videos are
-    averaged, categories summed or averaged (`config.reduction`). Terms of weight 0 are left out. `epoch` counts from 1.
+    `labels` are the training labels of each modality; the joint branch and mutual learning see the weak label. Videos are averaged,
+    categories summed or averaged (`config.reduction`); a video counts only in the modalities that it has (`evidence.valid`). Terms
+    of weight 0 are left out. `epoch` counts from 1.
     """
     def reduce(per_category: Tensor) -> Tensor:
         return per_category.sum(-1).mean() if config.reduction == "sum" else per_category.mean()
 
+    present = None if evidence.valid is None else evidence.valid.any(2)
     risks = evidence_risk(evidence.video, labels, config.risk, config.fisher_weight)
-    losses = {"audio": reduce(risks[:, 0]), "visual": reduce(risks[:, 1])}
+    losses = {"audio": reduce(of_modality(risks, 0, present)), "visual": reduce(of_modality(risks, 1, present))}
     losses["joint"] = reduce(evidence_risk(evidence.joint, weak_label, config.risk, config.fisher_weight))
     if config.contrastive_weight:
-        losses["contrastive"] = contrastive(evidence.features).mean()
+        losses["contrastive"] = mean_contrastive(evidence.features, evidence.valid)
     if config.mutual_weight:
-        losses["mutual"] = reduce(mutual_loss(evidence.joint, evidence.video, weak_label, config, teacher))
+        losses["mutual"] = reduce(mutual_loss(evidence.joint, evidence.video, weak_label, config, teacher, present))
     if config.kl_weight and isinstance(evidence.video, Opinion):
-        losses["kl"] = reduce(kl_to_uniform(evidence.video, labels).sum(1)) * kl_share(config, epoch)
+        kl = kl_to_uniform(evidence.video, labels)
+        kl = kl if present is None else kl * present.unsqueeze(-1)
+        losses["kl"] = reduce(kl.sum(1)) * kl_share(config, epoch)
     return losses
 
 
@@ -210,9 +276,15 @@ def kl_share(config: Config, epoch: int) -> float:
     return min(1.0, epoch / config.kl_epochs) if config.kl_weight else 0.0
 
 
-def total(losses: dict[str, Tensor], config: Config) -> Tensor:
-    """Eq. 11: the weighted sum."""
-    return sum(getattr(config, f"{name}_weight") * value for name, value in losses.items())
+def total(losses: dict[str, Tensor], config: MethodConfig) -> Tensor:
+    """Eq. 11: the weighted sum. A loss that the config has no `<name>_weight` for counts once."""
+    return sum(getattr(config, f"{name}_weight", 1.0) * value for name, value in losses.items())
+
+
+def _of_present(weights: Float[Tensor, "video modality category"], present: Bool[Tensor, "video modality"]) -> Tensor:
+    """Weights over modalities, all of it on the one that a video has where it lacks the other."""
+    alone = (present.sum(1) == 1).reshape(-1, 1, 1)
+    return torch.where(alone, present.unsqueeze(-1).to(weights.dtype), weights)
 
 
 def _squared_error(opinion: Opinion, label: Tensor) -> Tensor:

@@ -1,20 +1,23 @@
-"""The network: embedding, hybrid attention, evidence collector (PAEC), MMIL pooling and joint branch.
+"""CMPAE: evidence for presence and for absence, collected across modalities (PAEC), and the joint branch that learns with it (JML).
 
-Axes are (video, modality, snippet, width or category) throughout; modality order audio, visual. Every way in which the
-paper, the released code and the baselines differ is a field of `Config`; sizes come from the data (`DataSpec`).
+Axes are (video, modality, snippet, width or category) throughout; modality order audio, visual. Every way in which the paper, the
+released code and the ablations differ is a field of `Config`; sizes come from the data (`DataSpec`).
 """
 
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import MODALITIES, Config, DataSpec
-from .errors import InputError
-from .layers import Embedding, HybridAttention, TemporalAttention
-from .method import Evidence, Features
-from .opinion import Judgement, Opinion, PointEstimate, accumulate, log_evidence
+from .config import MODALITIES, Config, DataSpec, JoMoLDConfig
+from .data.videoset import VideoSet
+from .layers import HybridAttention, TemporalAttention, embeddings, masked, mean_over_modalities, mean_over_snippets, softmax_over
+from .losses import training_losses
+from .method import Batch, Evidence, Features, Fit, Method, Moment, Supervision
+from .methods.jomold import check_ratios, denoised, estimator_config, noise_supervision
+from .opinion import Judgement, Opinion, PointEstimate, accumulate, average_masses, log_evidence
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -56,40 +59,91 @@ class JointBranch(nn.Module):
         self.layer = nn.Linear(config.width, config.width)
         self.head = nn.Linear(config.width, categories * (2 if self.evidential else 1))
 
-    def forward(self, x: Float[Tensor, "video modality snippet width"]) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Float[Tensor, "video modality snippet width"], valid: Bool[Tensor, "video modality snippet"] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.fusion == "sum_first":
             hidden = F.leaky_relu(self.layer(x.sum(1)), SLOPE)
         else:
-            hidden = F.leaky_relu(self.layer(x), SLOPE).sum(1)
+            hidden = masked(F.leaky_relu(self.layer(x), SLOPE), valid).sum(1)
         logits = self.head(hidden)
         return logits.chunk(2, dim=-1) if self.evidential else (logits, None)
 
 
-class CMPAE(nn.Module):
-    """Cross-modal presence-absence evidence; with other `Config` fields its ablations and the baselines HAN and JoMoLD."""
+class CMPAE(Method):
+    """Cross-modal presence-absence evidence; with other `Config` fields its ablations, among them JoMoLD's network."""
+
+    Config = Config
+    paper = (
+        "Gao, Chen, Xu: Collecting cross-modal presence-absence evidence for weakly-supervised audio-visual event perception. CVPR 2023"
+    )
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
+        super().__init__(config, spec)
         categories = len(spec.categories)
-        streams = {m: spec.of_modality(m) for m in MODALITIES}
-        if not all(streams.values()):
-            raise InputError(f"the data have the streams {sorted(spec.streams)}: at least one of each modality is needed.")
-        self.embedding = nn.ModuleDict(
-            {m: Embedding(s, config, fuse=m == "visual" or len(s) > 1) for m, s in streams.items()}
-        )
-        self.hybrid_attention = HybridAttention(config)
+        self.embedding = embeddings(spec, config.width, config.embedding_activation)
+        self.hybrid_attention = HybridAttention(config.width, config.attention_dropout)
         self.visual_dropout = nn.Dropout(config.visual_dropout)
         self.collector = EvidenceCollector(categories, config)
-        self.temporal_attention = TemporalAttention(categories, config)
+        self.temporal_attention = TemporalAttention(categories, config.width, maps=2 if config.separate_attention else 1)
         if config.joint == "mmil":
             self.modality_attention = nn.Linear(config.width, categories)
         else:
             self.joint_branch = JointBranch(categories, config)
 
-    def forward(self, features: Features, cross_attention: bool = True) -> Evidence:
+    def forward(self, features: Features, cross_attention: bool = True, valid: Tensor | None = None) -> Evidence:
         """`features`: a tensor or array (video, snippet x positions, width) per stream. Raises InputError on other shapes."""
-        return self.judge(self.embed(features), cross_attention)
+        return self.judge(self.embed(features), cross_attention, valid=valid)
+
+    # ---- training -------------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def stage(cls, config: Config) -> JoMoLDConfig | None:
+        return estimator_config(config) if config.denoise else None
+
+    @classmethod
+    def prepare(cls, config: Config, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
+        """JoMoLD's noise ratios, where the config denoises."""
+        return noise_supervision(config, train_set, val_set, fit)
+
+    @classmethod
+    def check(cls, supervision: Supervision) -> None:
+        check_ratios(supervision)
+
+    def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """Eq. 11's named losses. Even batches let the joint branch teach, odd ones the modalities (Eq. 10)."""
+        return self.losses_and_labels(batch, moment)[0]
+
+    def losses_and_labels(self, batch: Batch, moment: Moment) -> tuple[dict[str, Tensor], Tensor]:
+        """`losses`, and the training labels (video, modality, category) that they were taken with."""
+        embedded = self.embed(batch.features)
+        projected = self.hybrid_attention.project(embedded)  # the same in all passes over the batch
+        alone = lambda: self.judge_video(embedded, False, projected, batch.valid)  # noqa: E731
+        training_labels = denoised(self, batch, moment, alone)
+        evidence = self.judge(embedded, projected=projected, valid=batch.valid)
+        teacher = "joint" if moment.batch % 2 == 0 else "modality"
+        return training_losses(evidence, training_labels, batch.weak_label, self.config, teacher, moment.epoch), training_labels
+
+    # ---- inference ------------------------------------------------------------------------------------------------------------
+
+    def infer(self, features: Features, valid: Tensor | None = None) -> Evidence:
+        """With cross-attention, mixed with the probabilities without it where `inference_self_share` says so."""
+        if not self.config.inference_self_share:
+            return self(features, valid=valid)
+        return mix(*self.judge_both(self.embed(features), valid), self.config.inference_self_share)
+
+    def judge_both(
+        self, embedded: Float[Tensor, "video modality snippet width"], valid: Tensor | None = None
+    ) -> tuple[Evidence, Evidence]:
+        """`judge` with and without cross-attention, for inference: what both need is computed once."""
+        projected = self.hybrid_attention.project(embedded)
+        alone = self.hybrid_attention(embedded, False, projected, valid)
+        cross = alone
+        if self.config.cross_attention:
+            cross = self._mixed(self.hybrid_attention(embedded, True, projected, valid), alone)
+        return self.read(cross, embedded, valid), self.read(alone, embedded, valid)
+
+    # ---- the network ----------------------------------------------------------------------------------------------------------
 
     def embed(self, features: Features) -> Float[Tensor, "video modality snippet width"]:
         """Embedded features, the same with and without cross-attention."""
@@ -101,62 +155,64 @@ class CMPAE(nn.Module):
         embedded: Float[Tensor, "video modality snippet width"],
         cross_attention: bool = True,
         projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
+        valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Evidence:
         """Everything after the embedding. `projected`: `hybrid_attention.project(embedded)` where it is known already."""
-        return self.read(self.attend(embedded, cross_attention, projected), embedded)
-
-    def judge_both(self, embedded: Float[Tensor, "video modality snippet width"]) -> tuple[Evidence, Evidence]:
-        """`judge` with and without cross-attention, for inference: what both need is computed once."""
-        projected = self.hybrid_attention.project(embedded)
-        alone = self.hybrid_attention(embedded, False, projected)
-        cross = self._mixed(self.hybrid_attention(embedded, True, projected), alone) if self.config.cross_attention else alone
-        return self.read(cross, embedded), self.read(alone, embedded)
+        return self.read(self.attend(embedded, cross_attention, projected, valid), embedded, valid)
 
     def attend(
         self,
         x: Float[Tensor, "video modality snippet width"],
         cross_attention: bool,
         projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
+        valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Float[Tensor, "video modality snippet width"]:
         """The features x^m that the heads see: hybrid attention with or without its cross term, or the config's mixture of both."""
         if not (cross_attention and self.config.cross_attention):
-            return self.hybrid_attention(x, False, projected)
+            return self.hybrid_attention(x, False, projected, valid)
         if self.config.self_attention_share == 0:
-            return self.hybrid_attention(x, True, projected)
+            return self.hybrid_attention(x, True, projected, valid)
         projected = self.hybrid_attention.project(x) if projected is None else projected
-        return self._mixed(self.hybrid_attention(x, True, projected), self.hybrid_attention(x, False, projected))
+        return self._mixed(self.hybrid_attention(x, True, projected, valid), self.hybrid_attention(x, False, projected, valid))
 
     def _mixed(self, cross: Tensor, alone: Tensor) -> Tensor:
         share = self.config.self_attention_share
         return cross if share == 0 else (1 - share) * cross + share * alone
 
     def read(
-        self, attended: Float[Tensor, "video modality snippet width"], embedded: Float[Tensor, "video modality snippet width"]
+        self,
+        attended: Float[Tensor, "video modality snippet width"],
+        embedded: Float[Tensor, "video modality snippet width"],
+        valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Evidence:
         """The heads on attended features; the joint branch may look at the embedded ones."""
-        x, logits, attention = self.collect(attended)
+        x, logits, attention = self.collect(attended, valid)
+        seen = masked(embedded, valid) if self.config.joint_input == "embedded" else x
         if self.config.joint == "mmil":
-            joint = self.mmil(x, logits, attention)
+            joint = self.mmil(x, logits, attention, valid)
         elif self.config.joint == "sigmoid":
-            joint = self.joint_point_estimate(embedded if self.config.joint_input == "embedded" else x)
+            joint = self.joint_point_estimate(seen, valid)
         else:
-            joint_logits = self.joint_branch(embedded if self.config.joint_input == "embedded" else x)
-            joint = self.pool(joint_logits, tuple(a.mean(1) for a in attention))
-        return Evidence(self.opinion(*logits), self.pool(logits, attention), joint, attention[0], attended)
+            joint = self.pool(self.joint_branch(seen, valid), tuple(mean_over_modalities(a, valid) for a in attention))
+        return Evidence(self.opinion(*logits), self.pool(logits, attention), joint, attention[0], attended, valid=valid)
 
     def collect(
-        self, attended: Float[Tensor, "video modality snippet width"]
+        self, attended: Float[Tensor, "video modality snippet width"], valid: Bool[Tensor, "video modality snippet"] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor | None], tuple[Tensor, Tensor]]:
         """The features after the visual dropout, and both modalities' logits and temporal attention (presence, absence)."""
         # dropout on the visual features comes after the contrastive similarities are taken (JoMoLD)
         x = torch.stack([attended[:, 0], self.visual_dropout(attended[:, 1])], dim=1)
-        return x, self.collector(x), self.temporal_attention(x)
+        return x, self.collector(x), self.temporal_attention(x, valid)
 
     def judge_video(
-        self, embedded: Float[Tensor, "video modality snippet width"], cross_attention: bool, projected: Tensor | None = None
+        self,
+        embedded: Float[Tensor, "video modality snippet width"],
+        cross_attention: bool,
+        projected: Tensor | None = None,
+        valid: Tensor | None = None,
     ) -> Judgement:
         """`judge(...).video` alone, without the joint branch."""
-        _, logits, attention = self.collect(self.attend(embedded, cross_attention, projected))
+        _, logits, attention = self.collect(self.attend(embedded, cross_attention, projected, valid), valid)
         return self.pool(logits, attention)
 
     def opinion(self, presence: Tensor, absence: Tensor | None) -> Judgement:
@@ -171,43 +227,38 @@ class CMPAE(nn.Module):
         return log_evidence(logit, c.evidence_function, c.evidence_temperature, c.evidence_clamp)
 
     def pool(self, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
-        """Snippets -> video: attention-weighted sum over snippets of evidence (paper), logits (released code), or probability."""
+        """Snippets -> video: attention-weighted sum of evidence (paper), logits (released code), or masses; of probability without EDL."""
         if logits[1] is None:
             return PointEstimate((attention[0] * logits[0].sigmoid()).sum(-2))
+        if self.config.pooling == "opinions":
+            return average_masses(self.opinion(*logits), attention[0])
         if self.config.pooling == "logits":
             return self.opinion(*((a * z).sum(-2) for z, a in zip(logits, attention, strict=True)))
         logs = (accumulate(self.log_evidence(z), a) for z, a in zip(logits, attention, strict=True))
         return Opinion.from_log_evidence(*logs, prior_weight=self.config.prior_weight)
 
-    def mmil(self, x: Tensor, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor]) -> Judgement:
+    def mmil(
+        self, x: Tensor, logits: tuple[Tensor, Tensor | None], attention: tuple[Tensor, Tensor], valid: Tensor | None = None
+    ) -> Judgement:
         """HAN's joint pooling, over snippets and modalities at once: the weights are A_temporal A_modality."""
-        over_modalities = self.modality_attention(x).softmax(dim=1)
+        over_modalities = softmax_over(self.modality_attention(x), 1, valid)
         weights = tuple((a * over_modalities).flatten(1, 2) for a in attention)
         return self.pool(tuple(None if z is None else z.flatten(1, 2) for z in logits), weights)
 
-    def joint_point_estimate(self, x: Tensor) -> PointEstimate:
+    def joint_point_estimate(self, x: Tensor, valid: Tensor | None = None) -> PointEstimate:
         """The released joint branch: mean sigmoid over snippets, and one vacuity C / sum_c (e + 1) a video."""
-        logits, _ = self.joint_branch(x)
-        evidence = self.log_evidence(logits.mean(1)).exp()
+        logits, _ = self.joint_branch(x, valid)
+        evidence = self.log_evidence(mean_over_snippets(logits, valid)).exp()
         vacuity = logits.shape[-1] / (evidence + 1).sum(-1, keepdim=True)
-        probability = logits.sigmoid().mean(1)
+        probability = mean_over_snippets(logits.sigmoid(), valid)
         return PointEstimate(probability, vacuity.expand_as(probability))
 
-    def as_tensors(self, features: Features) -> dict[str, Tensor]:
-        """The streams on the model's device and in its dtype, their shapes checked."""
-        weight = next(self.parameters())
-        tensors = {}
-        for name, stream in self.spec.streams.items():
-            if name not in features:
-                raise InputError(f"the model needs the feature stream {name!r}, the data have {sorted(features)}.")
-            x = torch.as_tensor(features[name], dtype=weight.dtype, device=weight.device)
-            if x.ndim != 3 or x.shape[2] != stream.width or x.shape[1] % stream.per_snippet:
-                raise InputError(
-                    f"stream {name!r} has shape {tuple(x.shape)}: the model was made for (video, snippets x {stream.per_snippet}, "
-                    f"{stream.width})."
-                )
-            tensors[name] = x
-        lengths = {name: x.shape[1] // self.spec.streams[name].per_snippet for name, x in tensors.items()}
-        if len(set(lengths.values())) > 1 or len({len(x) for x in tensors.values()}) > 1:
-            raise InputError(f"the streams disagree: snippets {lengths}, videos { {n: len(x) for n, x in tensors.items()} }.")
-        return tensors
+
+def mix(cross: Evidence, alone: Evidence, share: float) -> Evidence:
+    """Probabilities and vacuities (1 - share) * with cross-attention + share * without, as the released code infers."""
+    mixed = {}
+    for name in ("snippet", "video", "joint"):
+        a, b = getattr(cross, name), getattr(alone, name)
+        vacuity = None if a.vacuity is None else (1 - share) * a.vacuity + share * b.vacuity
+        mixed[name] = PointEstimate((1 - share) * a.probability + share * b.probability, vacuity)
+    return replace(cross, **mixed)

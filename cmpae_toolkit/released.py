@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ._files import read_tensors
-from .checkpoint import Run
+from .checkpoint import Run, check_finite
 from .config import MODALITIES, DataSpec, StreamSpec, presets
 from .data.annotations import LLP_CATEGORIES
 from .decode import Thresholds
 from .errors import InputError
-from .model import CMPAE
+from .method import Method
+from .methods import get
 
 # their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
 RENAMED = [
@@ -28,15 +29,21 @@ RENAMED = [
     (r"hat_encoder\.layers\.0\.self_attn", "hybrid_attention.self_attention"),
     (r"hat_encoder\.layers\.0\.cm_attn", "hybrid_attention.cross_attention"),
     (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
-    (r"fc_prob", "collector.presence"),
-    (r"fc_prob_beta", "collector.absence"),
-    (r"v2a\.0", "collector.selectors.audio"),
-    (r"a2v\.0", "collector.selectors.visual"),
     (r"fc_frame_att", "temporal_attention.layer"),
     (r"fc_av_att", "modality_attention"),
-    (r"classifier1\.0", "joint_branch.layer"),
-    (r"classifier2", "joint_branch.head"),
 ]
+HEADS = {
+    "released": [
+        (r"fc_prob", "collector.presence"),
+        (r"fc_prob_beta", "collector.absence"),
+        (r"v2a\.0", "collector.selectors.audio"),
+        (r"a2v\.0", "collector.selectors.visual"),
+        (r"classifier1\.0", "joint_branch.layer"),
+        (r"classifier2", "joint_branch.head"),
+    ],
+    "jomold": [(r"fc_prob", "classifier")],
+    "han": [(r"fc_prob", "classifier")],
+}
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
@@ -44,27 +51,29 @@ AUTHORS_VISUAL_THRESHOLDS = (
 UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
 
 
-def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> CMPAE:
+def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
     """The authors' parameters (arrays or tensors by their names) as a model of `preset`: "released", "jomold" or "han".
 
     Sizes are read off the shapes; categories are LLP's where there are 25, numbered otherwise. Blocks that the released
     code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
     """
-    if preset not in ("released", "jomold", "han"):
+    if preset not in HEADS:
         raise InputError(f"released code exists for the presets 'released', 'jomold' and 'han', not {preset!r}.")
-    renamed = _renamed(state)
+    renamed = _renamed(state, preset)
     try:
-        count, width = renamed["collector.presence.weight"].shape
+        count, width = renamed[f"{HEADS[preset][0][1]}.weight"].shape
         streams = {
             "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
             "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
             "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
         }
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"this is no state of the released {preset} code: {error} is missing or misshapen.") from None
     categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
-    model = CMPAE(presets[preset].changed(width=width), DataSpec(categories, 10, streams))
+    config = presets[preset].changed(width=width)
+    model = get(config.method)(config, DataSpec(categories, 10, streams))
     _check(renamed, model.state_dict(), preset)
+    check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)
     return model.eval()
 
@@ -109,13 +118,13 @@ def _numpy_state_types() -> list[Any]:
     return [*names, np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ("u4", "u8", "i4", "i8", "f4", "f8"))]
 
 
-def _renamed(state: Mapping[str, Any]) -> dict[str, Tensor]:
+def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Tensor]:
     renamed = {}
     for name, value in state.items():
         if UNUSED.match(name):
             continue
         module, _, parameter = name.rpartition(".")
-        for theirs, ours in RENAMED:
+        for theirs, ours in RENAMED + HEADS[preset]:
             # MultiheadAttention's own sub-module is named alike in both
             match = re.fullmatch(rf"{theirs}(?P<rest>\.out_proj)?", module)
             if match:

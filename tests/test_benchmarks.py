@@ -10,9 +10,8 @@ from benchmarks import floors, stages
 from benchmarks.run import table
 from cmpae_toolkit import losses, metrics
 from cmpae_toolkit.config import presets
-from cmpae_toolkit.inference import mix
-from cmpae_toolkit.model import CMPAE
-from cmpae_toolkit.train import training_step
+from cmpae_toolkit.method import Batch, Moment
+from cmpae_toolkit.methods import get
 
 VIDEOS = 4
 
@@ -32,11 +31,12 @@ def multiply_adds(call):
 @pytest.mark.parametrize("preset", ["paper", "released", "jomold", "han"])
 def test_a_training_step_multiplies_what_the_floor_counts(preset):
     config = presets[preset].changed(width=64)
-    model = CMPAE(config, stages.SPEC).train()
-    ratios = torch.full((2, stages.CATEGORIES), 0.2, dtype=torch.float64) if config.denoise else None
+    model = get(config.method)(config, stages.SPEC).train()
+    ratios = {} if preset == "han" else {"noise_ratios": torch.full((2, stages.CATEGORIES), 0.2, dtype=torch.float64)}
 
     def step():
-        named, _ = training_step(model, features(), torch.ones(VIDEOS, stages.CATEGORIES), ratios, 2, 0, 10)
+        batch = Batch(features(), torch.ones(VIDEOS, stages.CATEGORIES), constants=ratios)
+        named = model.losses(batch, Moment(2, 0, 10))
         losses.total(named, config).backward()
 
     assert multiply_adds(step) == pytest.approx(floors.training(config, stages.SPEC), rel=0.01)
@@ -46,13 +46,11 @@ def test_a_training_step_multiplies_what_the_floor_counts(preset):
 def test_a_prediction_multiplies_what_the_floor_counts(preset):
     """The pass without cross-attention repeats one small product for the mixture: 4 % at most."""
     config = presets[preset].changed(width=64)
-    model = CMPAE(config, stages.SPEC).eval()
+    model = get(config.method)(config, stages.SPEC).eval()
 
     def predict():
         with torch.no_grad():
-            embedded = model.embed(features())
-            share = config.inference_self_share
-            return mix(*model.judge_both(embedded), share) if share else model.judge(embedded)
+            return model.infer(features())
 
     counted, floor = multiply_adds(predict), floors.prediction(config, stages.SPEC)
     assert floor * 0.99 <= counted <= floor * 1.04

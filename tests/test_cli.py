@@ -129,7 +129,7 @@ def test_pack(tiny, tmp_path, capsys):
     [
         (["train", "--data", "nowhere"], "no data set 'nowhere'"),
         (["train", "--data", "tiny", "--set", "widht=3"], "'widht' is not a config field"),
-        (["train", "--data", "tiny", "--set", "width"], "'width' cannot be ''"),
+        (["train", "--data", "tiny", "--set", "width"], "'width' is ''"),
         (["evaluate", "--checkpoint", "nowhere"], "config.json is missing"),
         (["evaluate", "--data", "tiny"], "needs the stream"),  # the shipped checkpoint is of `small`
         (["evaluate", "--data", "tiny", "--split", "train"], "no dense annotations"),

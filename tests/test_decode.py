@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from cmpae_toolkit import decode, metrics
 from cmpae_toolkit.config import Config, presets
 from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.method import Evidence
 from cmpae_toolkit.opinion import Opinion, PointEstimate
 
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -23,7 +23,7 @@ def random_evidence(videos=30, snippets=8, categories=3, seed=0):
     def point(*shape):
         return PointEstimate(torch.from_numpy(rng.random(shape)))
 
-    return SimpleNamespace(
+    return Evidence(
         snippet=point(videos, 2, snippets, categories), video=point(videos, 2, categories), joint=point(videos, categories)
     ), rng.random((videos, 2, snippets, categories)) < 0.4
 
@@ -79,7 +79,7 @@ def test_choice_is_the_plain_search(modality):
 
 def test_ties_take_the_larger():
     evidence, reference = random_evidence()
-    evidence.video = PointEstimate(torch.full((30, 2, 3), 0.9))  # every candidate opens everything
+    evidence = replace(evidence, video=PointEstimate(torch.full((30, 2, 3), 0.9)))  # every candidate opens everything
     chosen = decode.choose_video_thresholds(evidence, reference, Thresholds.of(Config(), CATEGORIES), "visual", (0.3, 0.7, 0.5))
     assert (chosen.video[1] == 0.7).all() and (chosen.video[0] == 0.5).all()
 
@@ -90,7 +90,7 @@ def localization_case():
     snippet[0, :, :, 1] = [[0.9, 0.6, 0.2], [0.9, 0.9, 0.9]]
     snippet[1, :, :, 0] = [[0.8, 0.8, 0.8], [0.1, 0.5, 0.8]]
     point = lambda x: PointEstimate(torch.from_numpy(np.asarray(x)))  # noqa: E731
-    evidence = SimpleNamespace(snippet=point(snippet), video=point(np.zeros((2, 2, 2))), joint=point([[0.2, 0.9], [0.6, 0.5]]))
+    evidence = Evidence(snippet=point(snippet), video=point(np.zeros((2, 2, 2))), joint=point([[0.2, 0.9], [0.6, 0.5]]))
     return evidence, Thresholds.of(presets["ave"], ("Dog", "Cat"))
 
 
@@ -119,8 +119,8 @@ def test_event_table():
     presence = torch.zeros(2, 2, 5, 2)
     presence[0, 0, 1:3, 1] = 6.0
     presence[0, 1, 2:5, 1] = 2.0
-    evidence = SimpleNamespace(snippet=Opinion(presence, 0.0), video=None, joint=None)
-    evidence.video = evidence.joint = PointEstimate(torch.zeros(2))
+    zeros = PointEstimate(torch.zeros(2))
+    evidence = Evidence(snippet=Opinion(presence, 0.0), video=zeros, joint=zeros)
     rolls = (presence > 0).numpy()
     rows = decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))
     assert [(r["filename"], r["track"], r["category"], r["onset"], r["offset"]) for r in rows] == [
@@ -128,5 +128,5 @@ def test_event_table():
     ]
     assert rows[0]["probability"] == pytest.approx(7 / 8) and rows[0]["vacuity"] == pytest.approx(2 / 8)
     assert rows[2]["probability"] == pytest.approx((7 / 8 + 3 / 4) / 2)
-    evidence.snippet = PointEstimate(evidence.snippet.probability)
+    evidence = replace(evidence, snippet=PointEstimate(evidence.snippet.probability))
     assert decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))[0]["vacuity"] is None

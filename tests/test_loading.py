@@ -16,10 +16,11 @@ INDICES = [np.array([5, 0, 3]), np.array([1]), np.array([2, 2, 7, 6])]
 def assert_same(batches, video_set):
     batches = list(batches)
     assert len(batches) == len(INDICES)
-    for (features, weak), index in zip(batches, INDICES, strict=True):
+    for batch, index in zip(batches, INDICES, strict=True):
         for name, x in video_set.features.items():
-            assert features[name].dtype == torch.float32 and np.array_equal(features[name].numpy(), x[index].astype(np.float32))
-        assert np.array_equal(weak.numpy(), video_set.weak_labels[index])
+            assert batch.features[name].dtype == torch.float32
+            assert np.array_equal(batch.features[name].numpy(), x[index].astype(np.float32))
+        assert np.array_equal(batch.weak_label.numpy(), video_set.weak_labels[index]) and batch.valid is None
 
 
 @pytest.mark.parametrize("how", [

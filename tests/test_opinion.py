@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.opinion import Opinion, PointEstimate, accumulate, concatenate, log_evidence
+from cmpae_toolkit.opinion import Opinion, PointEstimate, accumulate, average_masses, concatenate, log_evidence
 
 evidence = st.floats(0, 1e6, allow_subnormal=False)
 
@@ -149,3 +149,79 @@ def test_priors_out_of_range(base_rate, weight):
 def test_masses_that_are_none(masses):
     with pytest.raises(InputError, match="sum to 1"):
         Opinion.from_masses(*map(torch.tensor, masses))
+
+
+# ---- pooling of masses ---------------------------------------------------------------------------------------------------
+
+
+def snippets(dtype=torch.float64, scale=3.0):
+    z = torch.randn(2, 4, 5, 3, dtype=dtype) * scale
+    attention = torch.randn(4, 5, 3, dtype=dtype).softmax(1)
+    return z, attention
+
+
+def test_pooled_masses_are_the_weighted_means():
+    z, attention = snippets()
+    each = Opinion.from_log_evidence(*z)
+    video = average_masses(each, attention)
+    for name in ("belief", "disbelief", "vacuity", "probability"):
+        torch.testing.assert_close(getattr(video, name), (attention * getattr(each, name)).sum(1))
+    torch.testing.assert_close(video.belief + video.disbelief + video.vacuity, torch.ones(4, 3, dtype=torch.float64))
+
+
+def test_pooling_one_snippet_is_the_identity():
+    z, _ = snippets()
+    one = Opinion.from_log_evidence(*z[:, :, :1])
+    video = average_masses(one, torch.ones(4, 1, 3, dtype=torch.float64))
+    torch.testing.assert_close(video.log_alpha, one.log_alpha[:, 0])
+    torch.testing.assert_close(video.log_beta, one.log_beta[:, 0])
+
+
+@pytest.mark.parametrize(("base_rate", "prior_weight"), [(0.5, 2.0), (0.2, 2.0), (0.5, 0.2), (0.9, 7.0)])
+def test_pooling_keeps_base_rate_and_prior(base_rate, prior_weight):
+    z, attention = snippets()
+    each = Opinion.from_log_evidence(*z, base_rate, prior_weight)
+    video = average_masses(each, attention)
+    torch.testing.assert_close(video.vacuity, (attention * each.vacuity).sum(1))
+    torch.testing.assert_close(video.probability, (attention * each.probability).sum(1))
+    assert (video.presence >= 0).all() and (video.absence >= 0).all()
+
+
+def test_pooling_without_vacuity_is_hans_pooling():
+    """Evidence to infinity at fixed p: the video's p is HAN's weighted mean and its vacuity goes to 0, in float32, too."""
+    p, (_, attention) = torch.rand(4, 5, 3), snippets(torch.float32)
+    sure = average_masses(Opinion.from_log_parameters(p.log() + 200, (1 - p).log() + 200), attention)
+    torch.testing.assert_close(sure.probability, (attention * p).sum(1))
+    assert (sure.vacuity < 1e-30).all()
+
+
+def test_one_loud_snippet_does_not_outvote_the_others():
+    """Nine snippets hold e = 0, ê = 8, one e = 1000, ê = 0: evidence pooled says yes, masses pooled say no."""
+    presence, absence = torch.zeros(1, 10, 1), torch.full((1, 10, 1), 8.0)
+    presence[0, 3], absence[0, 3] = 1000.0, 0.0
+    attention = torch.full((1, 10, 1), 0.1)
+    evidence = Opinion((attention * presence).sum(1), (attention * absence).sum(1))
+    masses = average_masses(Opinion(presence, absence), attention)
+    assert evidence.probability.item() == pytest.approx(101 / (101 + 8.2))
+    assert masses.probability.item() == pytest.approx((9 * 1 / 10 + 1001 / 1002) / 10)
+
+
+def test_no_attention_is_the_vacuous_opinion_and_gradients_stay_finite():
+    z, attention = snippets()
+    z.requires_grad_()
+    attention[1] = 0
+    video = average_masses(Opinion.from_log_evidence(*z), attention)
+    assert torch.equal(video.vacuity[1], torch.ones(3, dtype=torch.float64)) and (video.probability[1] == 0.5).all()
+    (video.probability.sum() + video.vacuity.sum()).backward()
+    assert z.grad.isfinite().all() and (z.grad[:, 1] == 0).all()
+
+
+def test_gradients_of_pooled_masses():
+    z, attention = snippets(scale=1.0)
+    z, logits = z[:, :1].clone().requires_grad_(), attention[:1].log().requires_grad_()
+
+    def pooled(z, logits):
+        video = average_masses(Opinion.from_log_evidence(*z), logits.softmax(1))
+        return video.log_alpha, video.log_beta
+
+    assert torch.autograd.gradcheck(pooled, (z, logits))

@@ -17,7 +17,7 @@ from cmpae_toolkit.config import presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import evaluate
-from cmpae_toolkit.train import training_step
+from cmpae_toolkit.method import Batch, Moment
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,8 @@ def test_four_training_steps(recording):
     for step in range(4):
         weak = torch.tensor(recording[f"train/weak_label/{step}"], dtype=torch.float32)
         features = inputs(SEED * 100 + step + 1, 32)
-        named, training_labels = training_step(model, features, weak, ratios, epoch=1 + step // 2, batch=step % 2, batches=2)
+        batch = Batch(model.as_tensors(features), weak, constants={"noise_ratios": ratios})
+        named, training_labels = model.losses_and_labels(batch, Moment(1 + step // 2, step % 2, 2))
         for m, modality in enumerate(("audio", "visual")):
             np.testing.assert_allclose(training_labels[:, m], recording[f"train/{modality}_label/{step}"], atol=1e-7)
         ours = [named[name].item() for name in ("audio", "visual", "joint", "contrastive", "mutual")]

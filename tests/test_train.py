@@ -2,21 +2,25 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from cmpae_toolkit import batches, decode, inference, losses, metrics, train
+from cmpae_toolkit import batches, decode, inference, metrics, model, train
 from cmpae_toolkit.checkpoint import CONFIG, MODEL, STATE, load_run
 from cmpae_toolkit.config import Config, config_for, presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import evaluate, predict
+from cmpae_toolkit.method import Supervision
+from cmpae_toolkit.methods.jomold import estimate_noise_ratios
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.train import fit
 
+NO_NOISE = Supervision(constants={"noise_ratios": torch.zeros(2, 25)})
 QUICK = dict(width=16, batch_size=32, epochs=3, estimator_epochs=1, decay_epochs=2)
 
 
@@ -115,7 +119,7 @@ def test_learning_rate_decays_in_steps(run):
 def test_every_preset_trains_and_scores_on_every_kind_of_data(preset, name):
     train_set, val_set, test_set = (load(name, split) for split in ("train", "val", "test"))
     train_set = train_set.subset(range(64))
-    run = fit(presets[preset].changed(**QUICK | dict(epochs=1)), train_set, val_set, progress=False)
+    run = fit(presets[preset].adopting(**QUICK | dict(epochs=1)), train_set, val_set, progress=False)
     scores = evaluate(run, test_set)
     assert all(0 <= scores[level][name] <= 100 for level in metrics.LEVELS for name in metrics.SCORES)
 
@@ -132,21 +136,23 @@ def test_localization_is_scored_by_accuracy(tiny):
 
 def test_training_alternates_the_teacher(config, tiny, monkeypatch):
     seen = []
-    monkeypatch.setattr(losses, "mutual_loss", lambda joint, video, weak, config, teacher: (seen.append(teacher), joint.probability)[1])
-    fit(config.changed(epochs=1), tiny[0], tiny[1], ratios=torch.zeros(2, 25), progress=False)
+    genuine = model.training_losses
+    monkeypatch.setattr(model, "training_losses", lambda *given: (seen.append(given[4]), genuine(*given))[1])
+    fit(config.changed(epochs=1), tiny[0], tiny[1], supervision=NO_NOISE, progress=False)
     assert seen == ["joint", "modality", "joint"]  # 96 videos in batches of 32
 
 
 def test_noise_ratios_are_estimated_once(config, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("CMPAE_HOME", str(tmp_path))
-    first = train.estimate_noise_ratios(config, tiny[0], tiny[1], progress=False)
+    quiet = partial(fit, progress=False)
+    first = estimate_noise_ratios(config, tiny[0], tiny[1], quiet)
     assert first.shape == (2, 25) and ((first >= 0) & (first <= 1)).all() and first.max() > 0
     (file,) = (tmp_path / "noise_ratios").iterdir()
-    monkeypatch.setattr(train, "fit", lambda *_args, **_options: pytest.fail("trained again"))
-    assert torch.equal(train.estimate_noise_ratios(config.changed(epochs=9), tiny[0], tiny[1], progress=False), first)
+    again = partial(pytest.fail, "trained again")
+    assert torch.equal(estimate_noise_ratios(config.changed(epochs=9), tiny[0], tiny[1], again), first)
     file.write_text(file.read_text()[:40])
     with pytest.raises(InputError, match="damaged or cut short"):
-        train.estimate_noise_ratios(config, tiny[0], tiny[1], progress=False)
+        estimate_noise_ratios(config, tiny[0], tiny[1], again)
 
 
 def test_denoising_changes_training(config, tiny, run):
@@ -233,7 +239,7 @@ def test_data_that_do_not_fit_are_named(run, config, tiny):
 def test_a_diverging_run_says_so(config, tiny):
     huge = dataclasses.replace(tiny[0], features={n: x.astype(np.float32) * 1e30 for n, x in tiny[0].features.items()})
     with pytest.raises(InputError, match=r"the loss is .* in epoch 1"):
-        fit(config, huge, tiny[1], ratios=torch.zeros(2, 25), progress=False)
+        fit(config, huge, tiny[1], supervision=NO_NOISE, progress=False)
 
 
 def test_unknown_device():

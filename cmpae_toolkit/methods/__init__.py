@@ -1,0 +1,30 @@
+"""Published methods, one file each. A method is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..method import Method
+
+METHODS: dict[str, str] = {
+    "cmpae": "cmpae_toolkit.model:CMPAE",
+    "han": "cmpae_toolkit.methods.han:HAN",
+    "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
+    "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
+}
+
+
+def get(name: str) -> type[Method]:
+    """The class of a method, by its name in `METHODS` or as "package.module:Class" for one of your own.
+
+    Raises InputError for a name that is neither.
+    """
+    module, _, attribute = METHODS.get(name, str(name)).partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}, or 'package.module:Class' for your own.") from None

@@ -10,17 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import metrics
-from ..config import MODALITIES
+from .._fields import Count, Positive, Share, Weight
+from ..config import MODALITIES, DataSpec, MethodConfig, Modality
 from ..data.videoset import VideoSet
 from ..errors import InputError
+from ..layers import embeddings, masked
+from ..losses import binary_cross_entropy, of_modality
+from ..method import Batch, Evidence, Features, Method, Moment
+from ..opinion import PointEstimate
 
 STEPS, EPOCHS = 600, 40  # at most, whichever ends first
 BATCH = 128  # videos in a step
@@ -144,6 +150,75 @@ def _fit(inputs: list[Tensor], target: np.ndarray, pool: Callable[[list[Tensor]]
         F.binary_cross_entropy_with_logits(logits, wanted[batch]).backward()
         optimizer.step()
     return [Probe(p.mean, p.scale, p.weight.detach(), p.bias.detach()) for p in probes]
+
+
+@dataclass(frozen=True)
+class LinearProbeConfig(MethodConfig):
+    """The weak, gated probe as a method like any other."""
+
+    method: ClassVar[str] = "linear_probe"
+
+    epochs: Count = EPOCHS
+    batch_size: Count = BATCH
+    learning_rate: Positive = LEARNING_RATE
+    decay: Share = 1.0
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: Weight = DECAY
+    gate: Literal["modality", "joint"] = "joint"
+    search_thresholds: tuple[Modality, ...] = MODALITIES
+
+
+class LinearProbe(Method):
+    """A linear layer a modality explains the weak labels with its strongest snippet; another pair of layers, together, is the gate."""
+
+    Config = LinearProbeConfig
+    paper = "a yardstick of this toolkit"
+
+    def __init__(self, config: LinearProbeConfig, spec: DataSpec) -> None:
+        super().__init__(config, spec)
+        embeddings(spec, 1)  # refuses data that lack a modality
+        widths = [sum(s.width for s in spec.of_modality(m).values()) for m in MODALITIES]
+        self.standardise = nn.ModuleList(nn.BatchNorm1d(w, affine=False, momentum=None) for w in widths)
+        self.classifiers = nn.ModuleList(nn.Linear(w, len(spec.categories)) for w in widths)
+        self.gates = nn.ModuleList(nn.Linear(w, len(spec.categories)) for w in widths)
+        for layer in (*self.classifiers, *self.gates):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, -2.0)  # most categories are absent from most videos
+
+    def forward(self, features: Features, cross_attention: bool = True, valid: Tensor | None = None) -> Evidence:
+        """Each modality is judged by itself, with or without `cross_attention`; the gate sees both."""
+        inputs = self.inputs(self.as_tensors(features), valid)
+        snippet, gate = (torch.stack([f(x) for f, x in zip(layers, inputs, strict=True)], 1) for layers in (self.classifiers, self.gates))
+        strongest = masked(highest(gate, valid), None if valid is None else valid.any(2))
+        joint = strongest.sum(1).sigmoid()
+        video = joint.unsqueeze(1).expand(-1, len(MODALITIES), -1)
+        return Evidence(*map(PointEstimate, (snippet.sigmoid(), video, joint)), valid=valid)
+
+    def inputs(self, tensors: dict[str, Tensor], valid: Tensor | None) -> list[Tensor]:
+        """Standardised features of each modality (video, snippet, width), streams side by side, the mean over positions."""
+        result = []
+        for m, modality in enumerate(MODALITIES):
+            streams = self.spec.of_modality(modality)
+            x = torch.cat([tensors[n].unflatten(1, (-1, s.per_snippet)).mean(2) for n, s in streams.items()], dim=-1)
+            exists = torch.ones_like(x[..., 0], dtype=torch.bool) if valid is None else valid[:, m]
+            standard = torch.zeros_like(x)
+            standard[exists] = self.standardise[m](x[exists])
+            result.append(standard)
+        return result
+
+    def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """Cross-entropy of each modality's strongest snippet, and of the gate, with the weak label."""
+        evidence = self(batch.features, valid=batch.valid)
+        strongest = highest(evidence.snippet.probability, batch.valid)
+        present = None if batch.valid is None else batch.valid.any(2)
+        risks = binary_cross_entropy(strongest, batch.weak_label.unsqueeze(1).expand_as(strongest))
+        named = {modality: of_modality(risks, m, present).mean() for m, modality in enumerate(MODALITIES)}
+        return named | {"joint": binary_cross_entropy(evidence.joint.probability, batch.weak_label).mean()}
+
+
+def highest(x: Tensor, valid: Tensor | None) -> Tensor:
+    """The maximum over the snippets that exist: (video, modality, snippet, category) -> (video, modality, category)."""
+    return (x if valid is None else x.masked_fill(~valid.unsqueeze(-1), x.detach().min())).amax(dim=2)
 
 
 if __name__ == "__main__":  # the reference figures of a simulated set: python -m cmpae_toolkit.probes [small]

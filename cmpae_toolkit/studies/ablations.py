@@ -5,39 +5,49 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..config import HAN, JOMOLD, RELEASED, Config, config_for, preset_for
+from .. import data
+from ..config import JOMOLD, RELEASED, MethodConfig, config_for, preset_for, presets
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 SIZE = ("width", "estimator_epochs")  # baselines keep their own schedules, at this size
-OWN_SCHEDULES: dict[str, dict[str, Any]] = {"JoMoLD": JOMOLD, "HAN": HAN}
+OWN_SCHEDULES = {"JoMoLD": "jomold", "HAN": "han"}  # label -> preset
 
 # Labels that share a config: the first is trained, the others show its runs (reference: Table 5's EDL + JML is Table 6's row)
 SAME = {"both uni-modal": "EDL + JML", "CMPAE": "EDL + PAEC + JML"}
 
 
-def table_config(data_name: str) -> Config:
+def table_config(data_name: str) -> MethodConfig:
     """The full model in the size and schedule of the tables for a data set (its name, or the name of its folder)."""
     name = Path(data_name).name
     return config_for(data_name, preset_for(data_name)).changed(**TABLE_CHANGES.get(name.removeprefix("simulated-"), {}))
 
 
-def table_runs(data_name: str) -> dict[str, Config]:
+def table_runs(data_name: str) -> dict[str, MethodConfig]:
     """label -> config of every run that some table shows for this data set: Tables 5 and 6, the baselines with schedules of
     their own, the released code and the pooled rows with and without the mechanisms. For AVE only the methods of Table 3 that run there."""
     base = table_config(data_name)
     if base.task == "localization":
-        return {"EDL + PAEC + JML": base, "backbone (JoMoLD)": base.changed(**JOMOLD), "JoMoLD": _baseline(base, JOMOLD)}
+        return {"EDL + PAEC + JML": base, "backbone (JoMoLD)": base.changed(**JOMOLD), "JoMoLD": _baseline(base, "jomold")}
     ablations = {label: base.changed(**changes) for label, changes in {**TABLE_5, **TABLE_6}.items() if label not in SAME}
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
     pooled = {label: base.changed(**changes) for label, changes in ABLATIONS_OF_POOLED.items()}
-    return ablations | {label: _baseline(base, changes) for label, changes in OWN_SCHEDULES.items()} | released | pooled
+    return ablations | {label: _baseline(base, preset) for label, preset in OWN_SCHEDULES.items()} | released | pooled
 
 
-def _baseline(base: Config, changes: dict[str, Any]) -> Config:
-    """A baseline with its own schedule, in the data set's size and for its task."""
+def _baseline(base: MethodConfig, preset: str) -> MethodConfig:
+    """A baseline with its own schedule, in the data set's size and for its task, as far as its config has these fields."""
     task = {} if base.task == "parsing" else dict(task=base.task, denoise=False, select_epoch_by=base.select_epoch_by)
-    return Config(**changes).changed(**task, **{name: getattr(base, name) for name in SIZE})
+    return presets[preset].adopting(**task, **{name: getattr(base, name) for name in SIZE})
+
+
+# Size of the studies on data that are not simulated: a quarter of the paper's width, so that a grid fits a laptop
+REAL_SIZE: dict[str, Any] = dict(width=128, batch_size=64, epochs=15, estimator_epochs=15, decay_epochs=4)
+
+
+def study_config(data_name: str) -> MethodConfig:
+    """The preset `paper` in the size of the studies for a data set (a name or a folder)."""
+    return config_for(data_name, "paper").changed(**({} if data.simulated_size(data_name) else REAL_SIZE))
 
 
 # The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED
@@ -115,7 +125,7 @@ ABLATIONS_OF_POOLED: dict[str, dict[str, Any]] = {
 }
 
 
-# Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by results/run_search.py.
+# Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by the study schedule_search.
 # Real media at an eighth of the paper's cost. All other real data: the paper's own.
 TABLE_CHANGES: dict[str, dict[str, Any]] = {
     "small": dict(learning_rate=1e-3),

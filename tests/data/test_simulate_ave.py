@@ -299,7 +299,7 @@ def test_streams_of_any_width_and_number(ave, preset):
     train, val = with_more(ave["train"].subset(range(200))), with_more(ave["val"])
     assert list(train.spec.of_modality("audio")) == ["audio", "clap"]
     assert list(train.spec.of_modality("visual")) == ["frames", "clip_image"]
-    run = fit(presets[preset].changed(**QUICK | dict(width=32, epochs=3, estimator_epochs=1)), train, val, progress=False)
+    run = fit(presets[preset].adopting(**QUICK | dict(width=32, epochs=3, estimator_epochs=1)), train, val, progress=False)
     evidence = predict(run.model, val)
     assert evidence.snippet.probability.shape == (56, 2, 10, 28)
     assert ("accuracy" in evaluate(run, val)) == (preset == "ave")
