@@ -12,6 +12,7 @@ import pandas as pd
 from .._files import save_array, write_text
 from ..config import MODALITIES
 from ..errors import InputError
+from ..metrics import events
 from . import features, lists
 from .annotations import LIST_NAMES, LLP_CATEGORIES, Annotations, find_layout, read_annotations, splits
 from .features import FeatureIndex
@@ -114,12 +115,10 @@ def _write_lists(videos: VideoSet, folder: Path, weak: list[tuple[str, str]]) ->
 
 def _events(videos: VideoSet, modality: int) -> list[tuple[str, str, str, str]]:
     """Runs of a modality's rolls as rows of a dense list, in seconds."""
-    rolls = videos.reference[:, modality].transpose(0, 2, 1).astype(np.int8)  # video category snippet
-    edges = np.diff(np.pad(rolls, ((0, 0), (0, 0), (1, 1))), axis=2)
-    starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    seconds = videos.snippet_seconds
     return [
-        (videos.filenames[video], number(on * videos.snippet_seconds), number(end[2] * videos.snippet_seconds), videos.categories[c])
-        for (video, c, on), end in zip(starts, ends, strict=True)
+        (videos.filenames[video], number(onset * seconds), number(offset * seconds), videos.categories[category])
+        for video, category, onset, offset in events(videos.reference[:, modality])
     ]
 
 
