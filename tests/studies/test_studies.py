@@ -91,6 +91,11 @@ def test_evidence_study(tmp_path, monkeypatch):
     evidence_study.run(["tiny"], seeds=1, out=tmp_path, losses=["EDL"], amount=True)
     evidence_study.run(["tiny"], seeds=1, out=tmp_path / "again")
     assert len(trained) == count
+    evidence_study.run(["tiny"], seeds=2, out=tmp_path)
+    stored = records.collect(tmp_path)
+    assert stored.loc[stored["variant"] == "ensemble", "record"].item()["seeds"] == [0, 1]
+    assert stored.loc[stored["variant"] == "paper", "seed"].tolist() == [0, 1]
+    count = len(trained)
     load = data.load
     monkeypatch.setattr(data, "load", lambda name, split: load("tiny", split, seed=1))
     study = evidence_study.Study("tiny")
