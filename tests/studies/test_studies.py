@@ -77,7 +77,7 @@ def test_one_sided(tmp_path, monkeypatch):
 
 def test_evidence_study(tmp_path, monkeypatch):
     """Also: it goes on where it stopped, and other data get runs of their own."""
-    monkeypatch.setattr(evidence_study, "study_config", lambda name: SMALL.changed(epochs=6, width=32, denoise=False))
+    monkeypatch.setattr(evidence_study, "study_config", lambda name: SMALL.changed(epochs=8, decay_epochs=8, width=32, denoise=False))
     genuine, trained = evidence_study.fit, []
     monkeypatch.setattr(evidence_study, "fit", lambda *args, **options: (trained.append(args), genuine(*args, **options))[1])
     table = evidence_study.run(["tiny"], seeds=1, out=tmp_path, losses=["EDL"], amount=True).set_index("variant")
