@@ -109,9 +109,9 @@ const left = (m) => LEFT + m * (COLUMN + SPACE);
 const look = (m, k) => "av"[m] + (k % 3); // a series' colour: its modality's, in one of three shades
 const marks = (xs, ys, k) => xs.map((x, i) => `M${n(x)},${n(ys[i])}${SHAPES[k % SHAPES.length]}`).join("");
 const readable = (s) => s.replace(/_/g, " ");
-const short = (s, most = 14) => {
+const short = (s, most = 15) => {
   const letters = [...readable(s)];
-  return letters.length <= most ? letters.join("") : letters.slice(0, most - 1).join("") + "…";
+  return letters.length <= most ? letters.join("") : letters.slice(0, most - 2).join("") + "…";
 };
 const middles = (s, m) => range(s.T).map((t) => left(m) + (t + 0.5) * COLUMN / s.T);
 const nothing = (y, height, why) => [text((left(0) + left(1) + COLUMN) / 2, y + height / 2, why, "quiet mid")];
