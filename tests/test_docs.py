@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import docs_commands
 import pytest
@@ -16,6 +16,7 @@ from docs_commands import ROOT
 
 from cmpae_toolkit import metrics
 from cmpae_toolkit.config import presets
+from cmpae_toolkit.methods import METHODS
 from cmpae_toolkit.studies import claims, one_sided, records, tables
 from cmpae_toolkit.studies.ablations import DIFFERENCES
 from cmpae_toolkit.studies.statistics import by_variant, summarise, summary
@@ -221,6 +222,10 @@ def test_every_preset_is_explained():
 FILES = ("py", "json", "csv", "safetensors")  # `config.json` is a file, not a part of config
 
 
+def test_every_method_is_explained():
+    assert {row[0].strip("`") for row in table("docs/methods.md", "| name")} == set(METHODS)
+
+
 def resolve(path):
     """What a dotted name of the package means, such as "losses.total" or "model.CMPAE.losses"."""
     parts, owner = path.split("."), importlib.import_module("cmpae_toolkit")
@@ -267,6 +272,7 @@ def code_blocks():
 def test_code_runs(block, tmp_path, monkeypatch, capsys):
     """On the smallest simulated data, with two epochs; every name that a block imports and uses is there."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "docs")  # docs/methods.md imports its example
     small = block.replace('"small"', '"tiny"').replace("width=128", "width=16").replace("epochs=15", "epochs=2, estimator_epochs=1")
     exec(compile(ast.parse(small), "block", "exec"), {})
 
@@ -311,7 +317,7 @@ def test_site_needs_no_network_and_its_links_lead_somewhere(site):
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if "_downloads" not in path.parts}
     for path, page in pages.items():
         for target in page.targets:
-            if target.startswith(("https://", "http://", "data:", "mailto:")):
+            if urlsplit(target).scheme:
                 continue
             file, _, anchor = unquote(target).partition("#")
             goal = (path.parent / file.partition("?")[0]).resolve() if file else path

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -162,7 +162,7 @@ def measure(index: FeatureIndex, listed: Callable[[int], str], bad: dict[int, st
     fit is an InputError, or stands in `bad` by the video's position where that is given.
     """
     headers: dict[str, list[_Header | None]] = {stream: [None] * len(index.ids) for stream in index.places}
-    lengths, of_files = np.zeros(len(index.ids), int), {}
+    lengths, seen = np.zeros(len(index.ids), int), {}
 
     def tell(position: int, error: InputError) -> None:
         if bad is None:
@@ -172,7 +172,7 @@ def measure(index: FeatureIndex, listed: Callable[[int], str], bad: dict[int, st
     for stream, places in index.places.items():
         for position, place in enumerate(places):
             try:
-                headers[stream][position] = place and _header(place, listed(position), of_files)
+                headers[stream][position] = place and _header(place, listed(position), seen)
             except InputError as error:
                 tell(position, error)
     streams = _positions(index, headers, listed)
@@ -220,12 +220,32 @@ class _Header(NamedTuple):
     dtype: np.dtype
 
 
-def _header(place: Place, video: str, known: dict[Path, _Header]) -> _Header:
+def _header(place: Place, video: str, seen: dict[Any, _Header]) -> _Header:
+    """The header of an array. Most files of a stream begin with the same bytes, so that `seen` spares reading most of them."""
+    key = place.path if place.row is not None else _beginning(place.path)
+    if key not in seen:
+        header = _read_header(place, video)
+        if key is None:
+            return header
+        seen[key] = header
+    return seen[key]
+
+
+def _beginning(path: Path) -> tuple[bytes, int] | None:
+    """The bytes of a usual `.npy` header, and the size of the file: two files of which these are equal are of one shape and type."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(128)
+            length = 10 + int.from_bytes(head[8:10], "little")
+            return (head[:length], os.fstat(file.fileno()).st_size) if head[:8] == b"\x93NUMPY\x01\x00" and length <= len(head) else None
+    except OSError:
+        return None
+
+
+def _read_header(place: Place, video: str) -> _Header:
     if place.row is not None:
-        if place.path not in known:
-            shape, dtype = h5.dataset_header(place.path, H5_KEY, None)
-            known[place.path] = _Header(shape[1], int(np.prod(shape[1:-1])), shape[-1], dtype)
-        return known[place.path]
+        shape, dtype = h5.dataset_header(place.path, H5_KEY, None)
+        return _Header(shape[1], int(np.prod(shape[1:-1])), shape[-1], dtype)
     array = _mapped(place.path, video)
     problem = ""
     if array.dtype.kind not in "fiu":
@@ -250,7 +270,8 @@ def _positions(
     for stream, found in headers.items():
         first = next((header for header in found if header), None)
         if first is None:
-            raise InputError(f"stream {stream!r}: none of its {len(found)} files can be read, the first of {listed(0)}: {ADVICE}.")
+            what = "can be read" if any(index.places[stream]) else "is there"
+            raise InputError(f"no file of the stream {stream!r} {what}, of {len(found)} videos: extract or download them again.")
         positions, header = first.positions // first.snippets, found[whole] if whole is not None else first
         if whole is not None:
             shortest = min(headers, key=lambda each: headers[each][whole].snippets)

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,15 @@ class Source:
     notices: tuple[Notice, ...]
     variant: str | None = None  # of the reader's options: stores of two variants lie beside each other
 
+    @cached_property
+    def rows(self) -> list[tuple[str, str, int | None]]:
+        """File name, and list and line where it stands, of each video that has features."""
+        weak = self.annotations.weak.iloc[list(self.index.rows)]
+        return list(zip(weak["filename"], weak["file"], weak["line"], strict=True))
+
     @property
     def filenames(self) -> tuple[str, ...]:
-        if self.annotations is None:
-            return self.index.ids
-        return tuple(self.annotations.weak["filename"].iloc[list(self.index.rows)])
+        return self.index.ids if self.annotations is None else tuple(filename for filename, *_ in self.rows)
 
     @property
     def snippet_seconds(self) -> float:
@@ -70,8 +75,8 @@ class Source:
         """How messages name a video: by its file name and the line where it is listed."""
         if self.annotations is None:
             return f"video {self.index.ids[position]}"
-        video = self.annotations.weak.iloc[self.index.rows[position]]
-        return video["filename"] + ("" if video["line"] is None else f", line {video['line']} of {video['file']}")
+        filename, file, line = self.rows[position]
+        return filename + ("" if line is None else f", line {line} of {file}")
 
     def measure(self, bad: dict[int, str] | None = None) -> Shapes:
         """The shapes of all arrays, from their headers; see `features.measure`."""
@@ -240,19 +245,20 @@ def write_folder(videos: VideoSet, folder: str | Path) -> Path:
 
 def _write_lists(videos: VideoSet, folder: Path, weak: list[tuple[str, str]]) -> None:
     """Dense lists first, so that a folder cut off here has no split without its events."""
-    annotations, names, found = folder / "annotations", LIST_NAMES["own"], lists.Findings()
+    annotations, names, found, dense = folder / "annotations", LIST_NAMES["own"], lists.Findings(), {}
     if videos.reference is not None and videos.split != "train":
         other = annotations / names[{"val": "test", "test": "val"}[videos.split]]
         kept = set(lists.read_weak(other, videos.categories, found)["filename"]) if other.is_file() else set()
         for index, modality in enumerate(MODALITIES):
             path = annotations / names[modality]
-            rows = _events(videos, index)
+            dense[path] = _events(videos, index)
             if path.is_file() and kept:
                 old = lists.read_dense(path, videos.categories, kept | set(videos.filenames), found)
                 old = old[old["filename"].isin(kept - set(videos.filenames))]
-                rows = [(e.filename, number(e.onset), number(e.offset), e.category) for e in old.itertuples()] + rows
-            lists.write_rows(path, lists.DENSE_COLUMNS, rows)
+                dense[path] = [(e.filename, number(e.onset), number(e.offset), e.category) for e in old.itertuples()] + dense[path]
         found.check()
+    for path, rows in dense.items():
+        lists.write_rows(path, lists.DENSE_COLUMNS, rows)
     lists.write_rows(annotations / names[videos.split], lists.WEAK_COLUMNS, weak)
 
 
