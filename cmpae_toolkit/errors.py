@@ -3,7 +3,7 @@
 import re
 
 OPTIONS = ("missing", "eval_audio", "leaks", "repeated", "background", "snippet_seconds")
-_OPTION = re.compile(rf"\b({'|'.join(OPTIONS)})=(?:'([^']*)'|([\w.]+))")
+_OPTION = re.compile(rf"\b({'|'.join(OPTIONS)})=(?:'([^']*)'|(True|\d+(?:\.\d+)?)\b)")
 
 
 class InputError(ValueError):

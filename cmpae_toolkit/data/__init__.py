@@ -14,6 +14,7 @@ _MODULES = {
     "avep": ("AVEP_CATEGORIES", "load_avep", "read_avep"),
     "checks": ("counted", "feature_notices", "leaks"),
     "downloads": ("download", "manual_steps"),
+    "events": ("read_events", "rolls_of", "write_events"),
     "folder": ("load_folder", "write_folder"),
     "formats": ("Overview", "default_name", "find_data", "load", "names", "overview", "published", "simulated_size"),
     "lists": ("list_version",),

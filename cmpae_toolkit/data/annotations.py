@@ -1,7 +1,8 @@
 """A folder's lists as two tables: where they are, what they say, and where they contradict one another; needs no features.
 
 Two layouts are read. LLP as published: `AVVP_*.csv` in the folder, in `data/` or in `annotations/` below it, with LLP's 25
-categories unless a `categories.txt` says otherwise. The toolkit's own: `categories.txt` and `annotations/*.csv`.
+categories unless a `categories.txt` says otherwise. The toolkit's own: `categories.txt` and `annotations/*.csv`, `.tsv`, or
+folders of label files in place of a list (`annotations/val/`, `annotations/eval_audio/`, or `annotations/eval/` with tracks).
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def _read_both(layout: Layout, split: str, weak: pd.DataFrame, files: Mapping[st
     other.check()
     tables = []
     for modality in MODALITIES:
-        events = read_dense(files[modality], layout.categories, known, found)
+        events = read_dense(files[modality], layout.categories, known, found, modality)
         events = events[events["filename"].isin(own)].assign(modality=modality, file=files[modality].name)
         _note_meeting(events, files[modality], found)
         tables.append(events)
@@ -198,8 +199,11 @@ def _note_contradictions(weak: pd.DataFrame, dense: pd.DataFrame, weak_path: Pat
 def _find(folder: Path, kind: str, name: str) -> Path | None:
     file = LIST_NAMES[kind][name]
     second = file.replace("audio", "audio_2020")  # a folder may hold nothing but the old audio list
-    candidates = (folder / below / choice for choice in dict.fromkeys((file, second)) for below in LIST_FOLDERS[kind])
-    return next((path for path in candidates if path.is_file()), None)
+    choices = dict.fromkeys((file, second))
+    if kind == "own":  # tables of DCASE, and folders of label files; `eval` holds both modalities
+        choices |= dict.fromkeys((file.replace(".csv", ".tsv"), file.removesuffix(".csv"), *(["eval"] if name in MODALITIES else [])))
+    candidates = (folder / below / choice for choice in choices for below in LIST_FOLDERS[kind])
+    return next((path for path in candidates if path.is_file() or (path.is_dir() and not path.suffix)), None)
 
 
 def _looked_for(kind: str, *names: str) -> str:
@@ -223,7 +227,7 @@ def _choose_audio(path: Path, choice: str | None) -> tuple[Path, str]:
     if choice not in (None, "corrected", "2020"):
         raise InputError(f"eval_audio is {choice!r}: use 'corrected' or '2020'.")
     beside = path.with_name(path.name.replace("audio.csv", "audio_2020.csv"))
-    versions = {each: list_version(each) for each in dict.fromkeys((path, beside)) if each.is_file()}
+    versions = {each: list_version(each) for each in dict.fromkeys((path, beside)) if each.exists()}
     old = {each: version == "2020 list" or (version == "other" and "_2020" in each.name) for each, version in versions.items()}
     # Lists that someone cut or edited match no checksum: then the file's name decides.
     fitting = [each for each in versions if old[each] == (choice == "2020")] or ([path] if choice is None else [])

@@ -12,7 +12,6 @@ of rows in the order of the file, and mapped from there. Weak training may add 1
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from .features import H5_KEY as KEY
 from .features import FeatureIndex, Place
 from .folder import Source, describe
 from .lists import Findings, as_seconds, read_lines
-from .naming import check_filenames
+from .naming import check_filenames, clean_category
 from .rolls import number, on_grid
 from .videoset import Notice, VideoSet
 
@@ -76,11 +75,6 @@ class AveLists:
 def is_ave(folder: str | Path) -> bool:
     """Whether a folder holds AVE's lists: `Annotations.txt`, or an order file without it, here or in data/ or annotations/."""
     return any(_find(Path(folder), FILES[name]) for name in ("rows", *splits))
-
-
-def clean_category(name: str) -> str:
-    """A published category name as the toolkit's lists write it: `Violin, fiddle` is `Violin_fiddle`."""
-    return re.sub(r"[\s,]+", "_", name.strip())
 
 
 def find_files(folder: Path) -> dict[str, Path]:

@@ -250,7 +250,8 @@ def _positions(
     for stream, found in headers.items():
         first = next((header for header in found if header), None)
         if first is None:
-            raise InputError(f"stream {stream!r}: none of its {len(found)} files can be read, the first of {listed(0)}: {ADVICE}.")
+            what = "can be read" if any(index.places[stream]) else "is there"
+            raise InputError(f"no file of the stream {stream!r} {what}, of {len(found)} videos: extract or download them again.")
         positions, header = first.positions // first.snippets, found[whole] if whole is not None else first
         if whole is not None:
             shortest = min(headers, key=lambda each: headers[each][whole].snippets)

@@ -240,19 +240,20 @@ def write_folder(videos: VideoSet, folder: str | Path) -> Path:
 
 def _write_lists(videos: VideoSet, folder: Path, weak: list[tuple[str, str]]) -> None:
     """Dense lists first, so that a folder cut off here has no split without its events."""
-    annotations, names, found = folder / "annotations", LIST_NAMES["own"], lists.Findings()
+    annotations, names, found, dense = folder / "annotations", LIST_NAMES["own"], lists.Findings(), {}
     if videos.reference is not None and videos.split != "train":
         other = annotations / names[{"val": "test", "test": "val"}[videos.split]]
         kept = set(lists.read_weak(other, videos.categories, found)["filename"]) if other.is_file() else set()
         for index, modality in enumerate(MODALITIES):
             path = annotations / names[modality]
-            rows = _events(videos, index)
+            dense[path] = _events(videos, index)
             if path.is_file() and kept:
                 old = lists.read_dense(path, videos.categories, kept | set(videos.filenames), found)
                 old = old[old["filename"].isin(kept - set(videos.filenames))]
-                rows = [(e.filename, number(e.onset), number(e.offset), e.category) for e in old.itertuples()] + rows
-            lists.write_rows(path, lists.DENSE_COLUMNS, rows)
+                dense[path] = [(e.filename, number(e.onset), number(e.offset), e.category) for e in old.itertuples()] + dense[path]
         found.check()
+    for path, rows in dense.items():
+        lists.write_rows(path, lists.DENSE_COLUMNS, rows)
     lists.write_rows(annotations / names[videos.split], lists.WEAK_COLUMNS, weak)
 
 

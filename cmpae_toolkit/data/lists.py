@@ -94,10 +94,12 @@ def read_weak(path: str | Path, categories: Collection[str], found: Findings) ->
     return pd.DataFrame(table, columns=["filename", "categories", "file", "line"], dtype=object)
 
 
-def read_dense(path: str | Path, categories: Collection[str], videos: Collection[str], found: Findings) -> pd.DataFrame:
+def read_dense(
+    path: str | Path, categories: Collection[str], videos: Collection[str], found: Findings, modality: str | None = None
+) -> pd.DataFrame:
     """The events of a dense list that belong to `videos`, in file order: filename, onset, offset, category, line."""
     path, table = Path(path), []
-    for line, (name, onset, offset, category) in (rows := read_rows(path, DENSE_COLUMNS, found)):
+    for line, (name, onset, offset, category) in (rows := read_rows(path, DENSE_COLUMNS, found, modality)):
         filename, times = clean_name(name), (as_seconds(onset), as_seconds(offset))
         if not (onset or offset or category):
             found.note("no_event", path, line, f"{filename} has no event in this row, which is ignored.")
@@ -156,8 +158,13 @@ def read_lines(path: Path, found: Findings) -> list[tuple[int, str]]:
     return lines
 
 
-def read_rows(path: Path, columns: tuple[str, ...], found: Findings) -> list[tuple[int, list[str]]]:
-    """Line number and tidied fields of each row below the header, which must name these columns (the last may be singular)."""
+def read_rows(path: Path, columns: tuple[str, ...], found: Findings, modality: str | None = None) -> list[tuple[int, list[str]]]:
+    """Line number and tidied fields of each row below the header, which must name these columns (the last may be singular).
+
+    A folder of label files, one a video, is read as such a list (see `events`); of those with tracks, `modality` chooses one.
+    """
+    if path.is_dir():
+        return _label_rows(path, columns, modality)
     (line, header), *lines = read_lines(path, found)
     singular = (*columns[:-1], columns[-1].removesuffix("s"))  # as DCASE writes it
     if tuple(_fields(header)) not in (columns, singular):
@@ -185,7 +192,24 @@ def write_rows(path: str | Path, columns: tuple[str, ...], rows: Iterable[tuple]
     return write_text(path, "\n".join(lines) + "\n")
 
 
+def _label_rows(folder: Path, columns: tuple[str, ...], modality: str | None) -> list[tuple[int, list[str]]]:
+    from .events import label_files, read_labels
+
+    rows = []
+    for file in label_files(folder):
+        events = [event for event in read_labels(file) if modality is None or event["track"] in (modality, None)]
+        if columns == WEAK_COLUMNS:
+            rows.append((1, [file.stem, ",".join(dict.fromkeys(event["category"] for event in events))]))
+        else:
+            rows += [(e["line"], [e["filename"], repr(e["onset"]), repr(e["offset"]), e["category"]]) for e in events]
+    return rows
+
+
 def read_bytes(path: Path) -> bytes:
+    """A file's bytes; of a folder of label files the names and bytes of all."""
+    if path.is_dir():
+        files = sorted(each for each in path.iterdir() if each.is_file())
+        return b"".join(each.name.encode("utf-8", "surrogateescape") + each.read_bytes() for each in files)
     try:
         return path.read_bytes()
     except FileNotFoundError:

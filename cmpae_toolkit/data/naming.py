@@ -19,6 +19,11 @@ def clean_name(name: str) -> str:
     return MEDIA_SUFFIX.sub("", unicodedata.normalize("NFC", name))
 
 
+def clean_category(name: str) -> str:
+    """A category name as the toolkit's lists write it: `Violin, fiddle` is `Violin_fiddle`."""
+    return re.sub(r"[\s,]+", "_", name.strip())
+
+
 def check_category_names(names: Iterable[str]) -> None:
     """Refuse names that the lists cannot hold: empty ones, those with spaces, commas or tabs, and characters without a shape."""
     for name in names:

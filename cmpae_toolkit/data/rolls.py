@@ -37,25 +37,22 @@ def make_rolls(
     inside = cut_onset < cut_offset
     _check_outside(events.assign(end=end), inside, snippet_seconds, files)
     first, last = on_grid(cut_onset / snippet_seconds, cut_offset / snippet_seconds)
+    times = np.stack([cut_onset, cut_offset]) / snippet_seconds
+    rounded = inside & (np.abs(times - [first, last]) > CLOSE * (1 + times)).any(axis=0)
+    grid = "seconds" if snippet_seconds == 1 else f"snippets of {number(snippet_seconds)} s"
     rolls, notices = np.zeros((len(filenames), len(MODALITIES), snippets, len(categories)), bool), []
     columns = {name: i for i, name in enumerate(categories)}
     for i, event in enumerate(events.itertuples()):
         if inside[i]:
             rolls[row[i], MODALITIES.index(event.modality), first[i] : last[i], columns[event.category]] = True
-    cut = (cut_onset != onset) | (cut_offset != offset)
-    times = np.stack([cut_onset, cut_offset]) / snippet_seconds
-    rounded = inside & (np.abs(times - [first, last]) > CLOSE * (1 + times)).any(axis=0)
-    for i in np.flatnonzero(cut | rounded):
-        event = events.iloc[i]
-        if cut[i]:
+        if (cut_onset[i], cut_offset[i]) != (event.onset, event.offset):
             result = f"cut to {number(cut_onset[i])}-{number(cut_offset[i])}" if inside[i] else "ignored"
             text = f"{span_text(event)} is not within the video's {number(end[i])} s; it is {result}."
-            notices.append(Notice("clipped", event["file"], event["line"], text))
+            notices.append(Notice("clipped", event.file, event.line, text))
         if rounded[i]:
-            grid = "seconds" if snippet_seconds == 1 else f"snippets of {number(snippet_seconds)} s"
-            used = f"{event['category']} {number(first[i] * snippet_seconds)}-{number(last[i] * snippet_seconds)} of {event['filename']}"
-            text = f"{number(event['onset'])}-{number(event['offset'])} is not in whole {grid}; {used} is used."
-            notices.append(Notice("rounded", event["file"], event["line"], text))
+            used = event._replace(onset=first[i] * snippet_seconds, offset=last[i] * snippet_seconds)
+            text = f"{number(event.onset)}-{number(event.offset)} is not in whole {grid}; {span_text(used)} is used."
+            notices.append(Notice("rounded", event.file, event.line, text))
     return rolls, notices
 
 

@@ -23,6 +23,7 @@ from ..config import MODALITIES
 from ..errors import InputError
 from .features import Shapes
 from .folder import DESCRIPTION, Source
+from .lists import read_bytes
 from .naming import check_filenames
 from .scan import scan
 from .videoset import Notice, VideoSet
@@ -89,7 +90,7 @@ def fingerprint(source: Source) -> str:
     digest = hashlib.sha256(repr((FORMAT, source.split, source.categories, source.filenames, source.index.ids, source.about)).encode())
     files = dict(source.annotations.files) if source.annotations else {}
     for name, path in sorted((files | {"about": source.folder / DESCRIPTION}).items()):
-        digest.update(repr((name, path.name)).encode() + (path.read_bytes() if path.is_file() else b""))
+        digest.update(repr((name, path.name)).encode() + (read_bytes(path) if path.exists() else b""))
     digest.update(repr(source.index.stats()).encode())
     return digest.hexdigest()
 

@@ -328,7 +328,10 @@ def test_parts_of_a_store_that_do_not_fit_are_refused(tmp_path, name, number):
     assert not doctor.examine(store)["usable"]
 
 
-@pytest.mark.parametrize("change", [{"modalities": {"audio": "audio", "frames": "smell"}}, {"categories": ["Owl", "Owl"]}])
+@pytest.mark.parametrize("change", [
+    {"modalities": {"audio": "audio", "frames": "smell"}}, {"categories": ["Owl", "Owl"]}, {"ids": ["v1", "v1"]},
+    {"filenames": ["v1_0_4", "v1_0_4"]}, {"sha256": {}}, {"arrays": ["ids"]}, {"snippet_seconds": 1}, {"format": 1},
+])
 def test_descriptions_of_a_store_that_cannot_be_true(tmp_path, change):
     store = pack(write_own(tmp_path / "own"), "val", tmp_path / "store", progress=False)
     about = json.loads((store / "store.json").read_bytes())

@@ -137,6 +137,19 @@ def test_broken_descriptions(folder, content, said):
         load_folder(folder, "val")
 
 
+def test_names_are_found_however_they_are_written(folder):
+    """Composed and decomposed accents are one name, and the suffix of a sound or film file is no part of it."""
+    for stream in SHAPES:
+        (folder / "feats" / stream / "v1.npy").rename(folder / "feats" / stream / "Glu\u0308hwurm.wav.npy")
+    for name in ("val", "eval_audio", "eval_visual"):
+        path = folder / "annotations" / f"{name}.csv"
+        path.write_text(path.read_text().replace("v1\t", "Gl\u00fchwurm.mp4\t" if name == "val" else "Glu\u0308hwurm\t"))
+    videos = load_folder(folder, "val")
+    assert videos.ids == (*videos.filenames[:1], "v2") == ("Gl\u00fchwurm", "v2") and videos.reference[0].sum() == 5
+    assert np.array_equal(videos.features["frames"][0], values("v1", (8, 5)))
+    assert load_folder(folder, None).ids == ("Gl\u00fchwurm", "t1", "v2")
+
+
 def test_axes_between_are_merged_and_other_types_cast(folder):
     for video in ("v1", "v2"):
         save(folder / "feats" / "frames" / f"{video}.npy", values(video, (4, 2, 5), "float64"))
@@ -317,6 +330,8 @@ def test_round_trip_of_a_read_folder(folder, tmp_path):
         ({"categories": ("Dog", "Church bell", "Sea")}, "category name 'Church bell' cannot stand in a list"),
         ({"categories": ("Dog", "Rain,Sea", "Sea")}, "category name 'Rain,Sea'"),
         ({"categories": ("Dog", "Rain\t", "Sea")}, "category name"),
+        ({"categories": ("Dog", "Ra\u200bin", "Sea")}, "category name .* has characters that cannot be seen"),
+        ({"ids": ("a.wav", "b", "c", "d", "e")}, "the id of 'a.wav' cannot be told from its name"),
         ({"ids": ("../a", "b", "c", "d", "e")}, "'../a' is not a plain file name"),
         ({"filenames": ("f", "g", "h", "i", "j")}, "the id of 'f' cannot be told from its name"),
         ({"filenames": ("v_0_4",) * 5, "ids": ("v",) * 5}, "'v' occurs twice"),

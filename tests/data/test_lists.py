@@ -126,7 +126,7 @@ def test_broken_weak_lists(tmp_path, content, said):
 def test_missing_list_and_folder_in_place_of_a_list(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.csv: there is no such file"):
         weak_list(tmp_path / "nowhere.csv")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"no label files \(\.txt, \.vtt, \.eaf\) are here"):
         weak_list(tmp_path)
 
 
