@@ -162,7 +162,7 @@ def messages():
 
 def test_every_message_that_advises_an_option_has_a_wording_for_the_command_line():
     found = set(messages())
-    assert {("folder.py", "missing='skip'"), ("folder.py", "missing='blank'"), ("features.py", "missing='skip'")} <= found
+    assert {("source.py", "missing='skip'"), ("source.py", "missing='blank'"), ("arrays.py", "missing='skip'")} <= found
     for file, text in found:
         name, value = text.split("=")
         assert name in OPTIONS, f"{file} advises {text}, which errors.OPTIONS does not know"
