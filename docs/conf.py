@@ -18,7 +18,7 @@ from matplotlib.transforms import Affine2D
 project = "cmpae_toolkit"
 author = "The cmpae_toolkit maintainers"
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "notebooks/*.ipynb"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "results/README.md", "notebooks/*.ipynb"]
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 
 nb_execution_mode = "off"
@@ -26,7 +26,7 @@ nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100
@@ -35,9 +35,10 @@ html_theme = "furo"
 html_title = "cmpae_toolkit"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-html_show_sphinx = html_copy_source = False
+html_show_sphinx = html_show_copyright = html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 html_math_renderer = "outlines"
+highlight_language = "none"  # of blocks that name none: shell
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
 SIZE = 10  # of the formulas, in units of their drawing
@@ -45,11 +46,11 @@ CONTROLS = "<p><em>Here are controls, which need a running kernel: open the note
 
 CONTENTS = {
     "The course": "notebooks/*",
-    "Reading on": (
-        "docs/equations", "docs/released_code", "docs/results", "docs/data", "docs/methods", "docs/evidence", "docs/explorer", "docs/cli",
-        "docs/speed", "CONTRIBUTING",
-    ),
-    "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots")],
+    "Reading on": [
+        *(f"docs/{page}" for page in ("equations", "released_code", "results", "data", "methods", "evidence", "explorer", "cli", "speed")),
+        "results/README", "CONTRIBUTING",
+    ],
+    "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract")],
 }
 
 
@@ -79,16 +80,28 @@ def without_controls(notebook):
 
 def modules(room):
     """The public modules of a room of the package, as they are there now; those of "core" lie in no room."""
-    package = import_module("cmpae_toolkit" if room == "core" else f"cmpae_toolkit.{room}")
-    inside = "" if room == "core" else f"{room}."
+    inside = "" if room == "core" else f".{room}"
+    package = import_module(f"{project}{inside}")
     names = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg and not m.name.startswith("_")]
-    return [inside + name for name in names if name != "cli"]  # docs/cli.md has it
+    if room == "core":
+        return [name for name in names if name != "cli"]  # docs/cli.md has it
+    return [room, *(f"{room}.{name}" for name in names)]
 
 
 def as_rest(app, what, name, obj, options, lines):
-    """Docstrings are plain sentences with `code` in them: to reST, in which stars, bars and underscores mean something else."""
-    parts = re.split(r"(`[^`]+`)", "\n".join(lines))
-    lines[:] = "".join(f"`{p}`\\ " if p.startswith("`") else re.sub(r"([*_|\\])", r"\\\1", p) for p in parts).splitlines()
+    """Docstrings are plain paragraphs with `code` in them: to reST, in which stars, bars and underscores mean something else."""
+    paragraphs = re.split(r"\n\n+", "\n".join(lines).strip("\n"))
+    lines[:] = [*"\n\n".join(map(paragraph_as_rest, paragraphs)).splitlines(), ""]
+
+
+def paragraph_as_rest(text):
+    """Indented paragraphs are shown as they stand, and so are examples."""
+    if text and all(line.startswith("    ") for line in text.splitlines()):
+        return f"::\n\n{text}"
+    if text.startswith(">>>"):
+        return text
+    parts = re.split(r"(`[^`]+`)", text)
+    return "".join(f"`{p}`\\ " if p.startswith("`") else re.sub(r"([*_|\\])", r"\\\1", p) for p in parts)
 
 
 def skip(app, what, name, obj, skip, options):

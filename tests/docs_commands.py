@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
+OTHER = ("python", "json", "text")  # languages of blocks that hold no commands
 PLACEHOLDER = re.compile(r"\b(COMMAND|NAME|FIELD)\b")  # "cmpae study NAME" is a pattern, no command
 
 
@@ -49,12 +50,12 @@ def commands(program: str = "cmpae") -> list[Line]:
 
 
 def in_blocks(text: str) -> list[str]:
-    """The lines of the blocks of code that are not Python, fenced or indented."""
+    """The lines of the blocks of code that may hold commands, fenced or indented."""
     lines, fence = [], None
     for line in text.splitlines():
         if line.startswith("```"):
             fence = line[3:] if fence is None else None
-        elif fence not in (None, "python") or (fence is None and line.startswith("    ")):
+        elif fence not in (None, *OTHER) or (fence is None and line.startswith("    ")):
             lines.append(line.strip())
     return lines
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import docs_commands
 import pytest
@@ -16,7 +16,8 @@ from docs_commands import ROOT
 
 from cmpae_toolkit import metrics
 from cmpae_toolkit.config import presets
-from cmpae_toolkit.studies import claims, one_sided, records, tables
+from cmpae_toolkit.methods import METHODS
+from cmpae_toolkit.studies import STUDIES, claims, one_sided, records, tables
 from cmpae_toolkit.studies.ablations import DIFFERENCES
 from cmpae_toolkit.studies.statistics import by_variant, summarise, summary
 
@@ -221,6 +222,10 @@ def test_every_preset_is_explained():
 FILES = ("py", "json", "csv", "safetensors")  # `config.json` is a file, not a part of config
 
 
+def test_every_method_is_explained():
+    assert {row[0].strip("`") for row in table("docs/methods.md", "| name")} == set(METHODS)
+
+
 def resolve(path):
     """What a dotted name of the package means, such as "losses.total" or "model.CMPAE.losses"."""
     parts, owner = path.split("."), importlib.import_module("cmpae_toolkit")
@@ -257,6 +262,10 @@ def test_command_lines_are_found():
     assert {("README.md", ("make", "run")), ("docs/cli.md", ("make", "run"))} <= set(docs_commands.commands("make"))
 
 
+def test_every_study_is_printed_with_its_command():
+    assert {line.words[2] for line in docs_commands.commands() if line.words[1] == "study"} == set(STUDIES)
+
+
 def code_blocks():
     for name, page in ((n, page) for n, page in TEXTS.items() if n.endswith(".md")):
         for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)):
@@ -267,6 +276,7 @@ def code_blocks():
 def test_code_runs(block, tmp_path, monkeypatch, capsys):
     """On the smallest simulated data, with two epochs; every name that a block imports and uses is there."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "docs")  # docs/methods.md imports its example
     small = block.replace('"small"', '"tiny"').replace("width=128", "width=16").replace("epochs=15", "epochs=2, estimator_epochs=1")
     exec(compile(ast.parse(small), "block", "exec"), {})
 
@@ -311,7 +321,7 @@ def test_site_needs_no_network_and_its_links_lead_somewhere(site):
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if "_downloads" not in path.parts}
     for path, page in pages.items():
         for target in page.targets:
-            if target.startswith(("https://", "http://", "data:", "mailto:")):
+            if urlsplit(target).scheme:
                 continue
             file, _, anchor = unquote(target).partition("#")
             goal = (path.parent / file.partition("?")[0]).resolve() if file else path

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import cmpae_toolkit
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cmpae_toolkit"
+
 
 def test_imports_point_one_way():
     """The contracts stand in pyproject.toml."""
@@ -34,6 +37,7 @@ def test_environments_agree():
     lock = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and not line.startswith("#")]
     assert all("==" in line for line in lock) and wanted.keys() <= requirements(lock).keys()
     assert "torch==2.13.0" in lock
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == cmpae_toolkit.__version__
 
 
 def loaded_by(code):
@@ -51,8 +55,6 @@ def test_the_core_draws_nothing():
 
 
 def test_public_names():
-    import cmpae_toolkit
-
     assert {"Opinion", "Config", "presets", "fit", "predict", "evaluate", "load", "f_scores", "Run"} <= set(dir(cmpae_toolkit))
     for name in dir(cmpae_toolkit):
         assert getattr(cmpae_toolkit, name) is not None

@@ -16,8 +16,9 @@ _MODULES = {
     "downloads": ("download", "manual_steps"),
     "events": ("read_events", "rolls_of", "write_events"),
     "folder": ("load_folder", "write_folder"),
-    "formats": ("Overview", "default_name", "find_data", "load", "names", "overview", "published", "simulated_size"),
+    "formats": ("Overview", "find_data", "load", "overview"),
     "lists": ("list_version",),
+    "naming": ("default_name", "names", "published", "simulated_size"),
     "store": ("open_store", "pack", "verify"),
     "videoset": ("Notice", "VideoSet"),
 }

@@ -23,12 +23,12 @@ from ..config import MODALITIES
 from ..errors import InputError
 from . import h5
 from .annotations import Annotations, check_split, splits
-from .features import H5_KEY as KEY
+from .arrays import H5_KEY as KEY
 from .features import FeatureIndex, Place
-from .folder import Source, describe
 from .lists import Findings, as_seconds, read_lines
 from .naming import check_filenames, clean_category
 from .rolls import number, on_grid
+from .source import Source, describe
 from .videoset import Notice, VideoSet
 
 AVE_CATEGORIES = (
@@ -243,22 +243,20 @@ def _row(path: Path, line: int, fields: list[str], found: Findings) -> tuple[str
 
 
 def _read_orders(files: Mapping[str, Path], rows: int) -> dict[str, np.ndarray]:
+    """The row numbers of each split that is there; a row may stand in one place only."""
     orders: dict[str, np.ndarray] = {}
-    taken: dict[int, str] = {}
     for split in (split for split in splits if split in files):
         path = files[split]
-        order = h5.read_dataset(path, "order", (None,), "iu", most=rows)
+        orders[split] = order = h5.read_dataset(path, "order", (None,), "iu", most=rows).astype(np.int64)
         outside = order[(order < 0) | (order >= rows)]
         if len(outside):
             raise InputError(f"{path}: row number {outside[0]} is not one of the {rows} of Annotations.txt: download both again.")
-        values, counts = np.unique(order, return_counts=True)
-        if (counts > 1).any():
-            raise InputError(f"{path}: row number {values[counts > 1][0]} stands there twice: {h5.ADVICE}.")
-        shared = [row for row in values.tolist() if row in taken]
-        if shared:
-            raise InputError(f"{path}: row number {shared[0]} is also in the split {taken[shared[0]]!r}: {h5.ADVICE}.")
-        taken |= dict.fromkeys(values.tolist(), split)
-        orders[split] = order.astype(np.int64)
+        for other, earlier in orders.items():
+            values, counts = np.unique(order, return_counts=True)
+            shared = values[counts > 1] if other == split else np.intersect1d(values, earlier)
+            if len(shared):
+                what = "stands there twice" if other == split else f"is also in the split {other!r}"
+                raise InputError(f"{path}: row number {shared[0]} {what}: {h5.ADVICE}.")
     return orders
 
 

@@ -20,8 +20,8 @@ import pandas as pd
 from ..errors import InputError
 from . import ave, features, lists
 from .annotations import LLP_CATEGORIES, Annotations, check_split, find_layout, read_annotations, splits
-from .folder import Source, check_missing, describe, missing_notices
 from .naming import ID_LENGTH, id_candidates, source_id
+from .source import Source, check_missing, describe, missing_notices
 from .videoset import Notice, VideoSet
 
 AVE_14 = (

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, InputWarning
-from . import ave, features, formats
+from . import ave, formats
 from .annotations import Annotations, find_layout, splits
+from .arrays import Shapes, read_arrays
 from .checks import feature_notices, scale_notices, shared_names
-from .features import Shapes
-from .folder import Source
 from .lists import list_digest, list_version
+from .naming import simulated_size
+from .source import Source
 from .store import open_store, verify
 from .videoset import Notice
 
@@ -32,7 +33,7 @@ def examine(name_or_folder: str | Path, **options: Any) -> dict[str, Any]:
     modalities, how long snippets and videos are, bad files, bad rows and notices. Options are those of `load`; with
     `missing="skip"` or `"blank"` missing features leave a split usable.
     """
-    size = formats.simulated_size(name_or_folder)
+    size = simulated_size(name_or_folder)
     if size:
         return _report("simulated", None, {split: _simulated(size, split) for split in splits})
     try:
@@ -121,9 +122,12 @@ def _features(source: Source, kind: str, about: dict[str, Any]) -> list[str]:
     for stream, places in source.index.places.items():
         there = [position for position, place in enumerate(places) if place and position not in bad]
         chosen = [there[i] for i in np.unique(np.linspace(0, len(there) - 1, SAMPLED).astype(int))] if there else []
-        arrays = {i: _attempt(features.read_one, source.index, stream, i, shapes, source.listed) for i in chosen}
-        bad |= {i: str(error) for i, error in arrays.items() if isinstance(error, InputError)}
-        notices += scale_notices(stream, [x for x in arrays.values() if not isinstance(x, InputError)])
+        arrays = []
+        for i in chosen:
+            read = _attempt(lambda at, stream=stream: list(read_arrays(source.index, stream, shapes, source.listed, [at])), i)
+            bad |= {i: str(read)} if isinstance(read, InputError) else {}
+            arrays += [] if isinstance(read, InputError) else [read[0][1]]
+        notices += scale_notices(stream, arrays)
     about["bad_files"] = list(bad.values())[:MOST_ROWS]
     problems = about["bad_files"][:1]
     rolls = _attempt(source.annotations.reference, shapes.snippets, source.snippet_seconds, list(source.index.rows), shapes.lengths)

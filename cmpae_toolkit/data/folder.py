@@ -1,117 +1,24 @@
-"""A folder of lists and feature files as a `VideoSet`, and a `VideoSet` as such a folder.
-
-`dataset.json` in the folder's root says what the files do not: {"name": "birds", "simulated": false, "snippet_seconds": 0.5,
-"streams": {"beats": {"modality": "audio"}}}. Each entry may be left out; snippets then last 1 s, and streams have known names.
-"""
+"""A folder of lists and feature files as a `VideoSet`, and a `VideoSet` as such a folder."""
 
 from __future__ import annotations
 
 import json
-import math
-import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from .._files import save_array, write_text
 from ..config import MODALITIES
-from ..errors import InputError, InputWarning
+from ..errors import InputError
 from . import features, lists
 from .annotations import LIST_NAMES, LLP_CATEGORIES, Annotations, find_layout, read_annotations, splits
-from .features import FeatureIndex, Shapes
+from .features import FeatureIndex
 from .naming import check_category_names, check_filenames, clean_name, id_candidates
 from .rolls import number
+from .source import DESCRIPTION, Description, Source, check_missing, describe, missing_notices
 from .videoset import Notice, VideoSet
-
-DESCRIPTION = "dataset.json"
-MISSING = ("error", "skip", "blank")
-
-
-@dataclass(frozen=True)
-class Description:
-    """What `dataset.json` says; `snippet_seconds` is None where nobody said it."""
-
-    name: str
-    simulated: bool = False
-    snippet_seconds: float | None = None
-    modalities: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """One split of a data set before its features are read: the lists, and where each video's features lie."""
-
-    folder: Path
-    about: Description
-    split: str
-    categories: tuple[str, ...]
-    annotations: Annotations | None
-    index: FeatureIndex
-    notices: tuple[Notice, ...]
-    variant: str | None = None  # of the reader's options: stores of two variants lie beside each other
-
-    @property
-    def filenames(self) -> tuple[str, ...]:
-        if self.annotations is None:
-            return self.index.ids
-        return tuple(self.annotations.weak["filename"].iloc[list(self.index.rows)])
-
-    @property
-    def snippet_seconds(self) -> float:
-        return self.about.snippet_seconds or 1.0
-
-    def listed(self, position: int) -> str:
-        """How messages name a video: by its file name and the line where it is listed."""
-        if self.annotations is None:
-            return f"video {self.index.ids[position]}"
-        video = self.annotations.weak.iloc[self.index.rows[position]]
-        return video["filename"] + ("" if video["line"] is None else f", line {video['line']} of {video['file']}")
-
-    def measure(self, bad: dict[int, str] | None = None) -> Shapes:
-        """The shapes of all arrays, from their headers; see `features.measure`."""
-        return features.measure(self.index, self.listed, bad)
-
-    def read(self, shapes: Shapes, put: Callable[[str, int, np.ndarray], None], what: str = "read", progress: bool | None = None) -> None:
-        """Give every array to `put(stream, position, values)`. Without `progress` the bar appears when it takes a while."""
-        count, delay = len(self.index.ids) * len(self.index.places), 3 if progress is None else 0
-        with tqdm(total=count, desc=f"{what} {self.split}", unit="array", delay=delay, leave=False, disable=progress is False) as bar:
-            for stream in self.index.places:
-                for position, values in features.read_arrays(self.index, stream, shapes, self.listed):
-                    put(stream, position, values)
-                    bar.update()
-
-    def load(self, name: str | None = None) -> VideoSet:
-        """Read every file into one array per stream, allocated once; shorter videos are padded with zeros."""
-        shapes = self.measure()
-        count = len(self.index.ids)
-        arrays = {s: np.zeros((count, *shapes.of(s, shapes.snippets)), dtype) for s, (*_, dtype) in shapes.streams.items()}
-
-        def put(stream: str, position: int, values: np.ndarray) -> None:
-            arrays[stream][position, : len(values)] = values
-
-        self.read(shapes, put)
-        return self.assemble(arrays, shapes, name)
-
-    def assemble(self, arrays: dict[str, np.ndarray], shapes: Shapes, name: str | None = None) -> VideoSet:
-        """The VideoSet of these features, with labels and rolls of the videos that have features."""
-        weak = reference = None
-        notices, lengths = self.notices, shapes.lengths
-        if self.annotations is not None:
-            rows = list(self.index.rows)
-            weak = self.annotations.weak_labels[rows]
-            reference, cut = self.annotations.reference(shapes.snippets, self.snippet_seconds, rows, lengths)
-            notices += tuple(cut)
-        return VideoSet(
-            name or self.about.name, self.split, self.categories, self.index.ids, arrays, dict(self.index.modalities), weak, reference,
-            self.filenames, self.about.simulated, notices, self.snippet_seconds,
-            None if (lengths == lengths[0]).all() else lengths, self.index.present,
-        )
 
 
 def load_folder(
@@ -156,58 +63,6 @@ def open_source(
     categories = layout.categories or (LLP_CATEGORIES if bare else ())
     variant = "-".join(filter(None, [eval_audio, "blank" if missing == "blank" and annotations is not None else None])) or None
     return Source(folder, about, split or "unlabelled", categories, annotations, index, notices, variant)
-
-
-def describe(folder: Path, snippet_seconds: float | None = None, name: str | None = None) -> Description:
-    """What a folder says of itself; arguments take the place of its own values. Files of an older version are understood."""
-    path = folder / DESCRIPTION
-    about = _read_object(path)
-    if not path.is_file():
-        old = _read_object(folder / "streams.json")
-        about = _read_object(folder / "about.json") | {"streams": {name: {"modality": each} for name, each in old.items()}}
-    streams = about.get("streams", {})
-    right = isinstance(streams, dict) and all(isinstance(each, dict) and each.get("modality") in MODALITIES for each in streams.values())
-    if not right:
-        raise InputError(f'{path}: every stream must be "audio" or "visual": write "streams": {{"clip": {{"modality": "visual"}}}}.')
-    seconds = about.get("snippet_seconds") if snippet_seconds is None else snippet_seconds
-    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
-        raise InputError(f"{path}: snippet_seconds is {str(seconds)[:40]!r}: write how many seconds a snippet lasts, such as 0.5.")
-    name = name or "".join(c for c in str(about.get("name") or "") if c.isprintable())  # it is shown in terminals and titles
-    modalities = {stream: each["modality"] for stream, each in streams.items()}
-    simulated = bool(about.get("simulated", False))
-    return Description(name or folder.resolve().name, simulated, None if seconds is None else float(seconds), modalities)
-
-
-def check_missing(missing: str) -> None:
-    """Refuse a value of the option `missing` that is none."""
-    if missing not in MISSING:
-        raise InputError(f"missing is {missing!r}: use 'error', 'skip' or 'blank'.")
-
-
-def missing_notices(index: FeatureIndex, annotations: Annotations | None, missing: str) -> tuple[Notice, ...]:
-    """What is told of videos that lack features: an InputError unless `missing` says what to do; videos left out are a warning."""
-    if not index.missing:
-        return ()
-    filename, looked_for = next(iter(index.missing.items()))
-    file, line, count = "feats", None, len(index.missing)
-    if annotations is not None:
-        file, line = annotations.weak.loc[annotations.weak["filename"] == filename, ["file", "line"]].iloc[0]
-    text = f"{count} of {count + len(index.ids)} videos have no features, the first {filename} ({looked_for})"
-    if missing == "error":
-        advice = "add the files, leave these videos out with missing='skip', or keep what has one modality with missing='blank'"
-        raise InputError(f"{Notice('', file, line, text)}: {advice}.")
-    kept = 0 if index.present is None else int((~index.present.all(axis=1)).sum())
-    out = count - kept
-    notices = []
-    if kept:
-        text = f"{kept} of {len(index.ids)} videos lack a modality, which is blank, the first file missing is {looked_for}."
-        notices.append(Notice("blank", file, line, text))
-    if out:
-        text = f"{out} of {out + len(index.ids)} videos have no features, the first {filename} ({looked_for}); they are left out."
-        notices.append(Notice("missing_features", file, line, text))
-        if annotations is not None:
-            warnings.warn(str(notices[-1]), InputWarning, stacklevel=4)
-    return tuple(notices)
 
 
 def write_folder(videos: VideoSet, folder: str | Path) -> Path:
@@ -295,16 +150,6 @@ def _check_same_set(videos: VideoSet, folder: Path, categories: str) -> None:
         different = describe(folder) != ours
     if different:
         raise InputError(f"{path}: the folder holds another data set: write to a new folder.")
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except (ValueError, TypeError, RecursionError):
-        raise InputError(f'{path}: not a JSON object: write such as {{"snippet_seconds": 1.0}}, or remove it.') from None
 
 
 def _shared(index: FeatureIndex, annotations: Annotations) -> list[Notice]:

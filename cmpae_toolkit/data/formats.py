@@ -7,7 +7,6 @@ bare features.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,22 +20,17 @@ from . import store
 from .annotations import Annotations, check_split, find_layout, read_annotations, splits
 from .ave import AVE_SNIPPETS, is_ave, open_ave, read_ave
 from .avep import open_avep, read_avep
-from .folder import Source, open_source
+from .folder import open_source
+from .naming import default_name, names, published, simulated_size
+from .source import Source
 from .videoset import VideoSet
 
-names = ("tiny", "small", "full")  # simulated; also with "simulated-" before them, as the simulator's other sizes always
-published = ("llp", "ave", "avep")
 SIMULATED = {"llp": "small", "ave": "ave", "avep": "avep"}  # the size of each published shape that a laptop trains on
 PACK_FROM = 10**9  # bytes of feature files from which a split is packed instead of read into memory
 
 FOLDER_OPTIONS = {"missing": "error", "eval_audio": None, "snippet_seconds": None}
 AVE_OPTIONS = {"background": False}
 AVEP_OPTIONS = {"missing": "error", "eval_audio": None, "leaks": "keep", "repeated": "keep"}
-
-
-def default_name() -> str:
-    """The data set that notebooks and the command line read: CMPAE_DATA (a name or a folder), else `small`."""
-    return os.environ.get("CMPAE_DATA") or "small"
 
 
 def load(name_or_folder: str | Path | None = None, split: str | None = "train", **options: Any) -> VideoSet:
@@ -66,18 +60,6 @@ def load(name_or_folder: str | Path | None = None, split: str | None = "train", 
             raise InputError(f"{folder}: this store holds the split {videos.split!r}, not {split!r}: ask for that one.")
         return videos
     return _load_source(folder, split, **options)
-
-
-def simulated_size(name: str | Path) -> str | None:
-    """The simulator's size that a name means, None for all else: `ave` is the real data, `simulated-ave` the simulated."""
-    if str(name) in names:
-        return str(name)
-    if not str(name).startswith("simulated-"):
-        return None
-    from .simulation.simulate import SIZES
-
-    size = str(name).removeprefix("simulated-")
-    return size if size in SIZES else None
 
 
 def find_data(name_or_folder: str | Path) -> Path:
@@ -197,7 +179,7 @@ def _load_source(folder: Path, split: str | None, *, name: str | None = None, pr
     source = open_data(folder, split, **options)
     place = store.default_store(source.folder, split, source.variant)
     if not store.is_fresh(place, store.fingerprint(source)):
-        if source.index.bytes() < PACK_FROM:
+        if sum(size for size, _ in source.index.files().values()) < PACK_FROM:
             return source.load(name)
         store.pack_source(source, place, progress)
     videos = store.open_store(place)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .._files import write_text
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 
 CACHE = "scan.json"
 
@@ -40,8 +41,10 @@ def scan(array: np.ndarray, cached: bool = False) -> Scan:
             return Scan(entry["sha256"], None)
     found = _scan(array)
     known[path.name] = {"file": key, **found._asdict()}
-    with contextlib.suppress(InputError):  # a store that cannot be written to is read again each time
+    try:
         write_text(path.with_name(CACHE), json.dumps(known, indent=1) + "\n")
+    except InputError as error:
+        warnings.warn(f"{error} Until then {path.name} is read as a whole each time.", InputWarning, stacklevel=3)
     return found
 
 

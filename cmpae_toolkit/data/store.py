@@ -21,11 +21,11 @@ import numpy as np
 from .._files import check_space, draft_beside, home, remove_stale_drafts, save_array, write_json, writing
 from ..config import MODALITIES
 from ..errors import InputError
-from .features import Shapes
-from .folder import DESCRIPTION, Source
+from .arrays import Shapes
 from .lists import read_bytes
 from .naming import check_filenames
 from .scan import scan
+from .source import DESCRIPTION, Source
 from .videoset import Notice, VideoSet
 
 FORMAT = 2
@@ -91,7 +91,8 @@ def fingerprint(source: Source) -> str:
     files = dict(source.annotations.files) if source.annotations else {}
     for name, path in sorted((files | {"about": source.folder / DESCRIPTION}).items()):
         digest.update(repr((name, path.name)).encode() + (read_bytes(path) if path.exists() else b""))
-    digest.update(repr(source.index.stats()).encode())
+    places = {stream: [place and (place.path.name, place.row) for place in each] for stream, each in source.index.places.items()}
+    digest.update(repr((places, source.index.files())).encode())
     return digest.hexdigest()
 
 
@@ -166,7 +167,7 @@ def _describe(draft: Path, source: Source, shapes: Shapes, plan: str) -> None:
     about = {name: getattr(videos, name) for name in ("name", "split", "categories", "ids", "filenames", "simulated", "snippet_seconds")}
     about |= {"modalities": videos.modalities, "arrays": list(arrays), "plan": plan, "format": FORMAT}
     about["notices"] = [(each.kind, each.file, each.line, each.text) for each in videos.notices]
-    about["sha256"] = {name: scan(_open_array(draft / f"{name}.npy")).sha256 for name in [*videos.features, *arrays]}
+    about["sha256"] = {name: scan(_open_array(draft / f"{name}.npy"), cached=True).sha256 for name in [*videos.features, *arrays]}
     write_json(draft / "store.json", about)
 
 

@@ -27,7 +27,7 @@ MOST_EVIDENCE = 1e100  # more is drawn as so much
 
 
 def changes(other: int) -> list[tuple[str, WhatIf, bool | None]]:
-    """What the page can change: its name, the change, and whether cross-attention is as the run has it (None) or off."""
+    """Lists what the page can change: its name, the change, and whether cross-attention is as the run has it (None) or off."""
     scaled = [(f"{m} × {s:g}", WhatIf(scale=(s, 1.0) if m == "audio" else (1.0, s)), None) for m in MODALITIES for s in (0.5, 2)]
     muted = [(f"{m} muted", WhatIf(mute=(m,)), None) for m in MODALITIES]
     swap = WhatIf(swap_visual_with=other)
@@ -39,7 +39,7 @@ def changes(other: int) -> list[tuple[str, WhatIf, bool | None]]:
 
 
 def interesting(run: Run, video_set: VideoSet, evidence: Evidence, each: int = 2) -> list[tuple[int, str]]:
-    """The first videos of every order that data and heads allow, with the order's name; none twice."""
+    """Lists the first videos of every order that data and heads allow, with the order's name; none comes twice."""
     found: dict[int, str] = {}
     for by in available_orders(evidence, video_set):
         new = [i for i in order(evidence, video_set, run.thresholds, by) if i not in found]
@@ -77,7 +77,7 @@ def _page(values: dict[str, Any], video_set: VideoSet) -> str:
 
 
 def _video(run: Run, video_set: VideoSet, index: int, evidence: Evidence) -> dict[str, Any]:
-    """One video with all its changes; the visual track to swap in is the next video's."""
+    """Packs one video with all its changes; the visual track to swap in is the next video's."""
     before = packed(first := explore(run, video_set, index, evidence=evidence))
     made = []
     for _, change, cross in changes((index + 1) % len(video_set)):
@@ -88,8 +88,8 @@ def _video(run: Run, video_set: VideoSet, index: int, evidence: Evidence) -> dic
 
 
 def packed(state: ExplorerState) -> dict[str, Any]:
-    """The numbers of a state for `view.js`: probabilities exact, as float32; log(1 + evidence) and vacuity in 16 bits, attention in 8,
-    rolls in one. Arrays are base64 of their bytes."""
+    """Packs the numbers of a state for `view.js`: probabilities exact, as float32; log(1 + evidence) and vacuity in 16 bits, attention in
+    8, rolls in one. Arrays are base64 of their bytes."""
     result = {
         "title": state.title, "seconds": state.seconds, "present": list(state.present), "prior_weight": state.prior_weight,
         "p": _text(state.probability.astype("<f4")), "video_p": _text(state.video_probability.astype("<f4")),

@@ -42,7 +42,7 @@ class WhatIf:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def apply(self, video_set: VideoSet, index: int) -> VideoSet:
-        """The one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
+        """Returns the one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
         unknown = set(self.mute) - set(MODALITIES)
         if unknown:
             raise InputError(f"cannot mute {sorted(unknown)}: use any of {MODALITIES}.")
@@ -76,7 +76,7 @@ def explore(
     snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
     media: Media | None = None,
 ) -> ExplorerState:
-    """What the model says of video `index`, as far as that video lasts, ready for `plots.figure_3`.
+    """Returns what the model says of video `index`, as far as that video lasts, ready for `plots.figure_3`.
 
     `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the
     run's for every category. `level`: "snippet" or "video", whose evidence and opinions are drawn. `evidence`: the whole set's, from
@@ -110,12 +110,12 @@ def explore(
 
 
 def duration(video_set: VideoSet, index: int) -> int:
-    """How many snippets a video has."""
+    """Returns how many snippets a video has."""
     return video_set.snippets if video_set.lengths is None else int(video_set.lengths[index])
 
 
 def arrays(judged: Evidence, thresholds: Thresholds, length: int) -> dict[str, Any]:
-    """One video's evidence as the arrays of an `ExplorerState`, cut to its length; None for what its heads do not give."""
+    """Returns one video's evidence as the arrays of an `ExplorerState`, cut to its length, and None for what its heads do not give."""
     def plain(x: Tensor | None) -> np.ndarray | None:
         return None if x is None else (x[0, :, :length] if x.ndim == 4 else x[0]).detach().cpu().numpy()
 
@@ -137,12 +137,12 @@ def arrays(judged: Evidence, thresholds: Thresholds, length: int) -> dict[str, A
 
 
 def thresholds_of(run_or_model: Run | Method) -> Thresholds:
-    """A run's thresholds; of a bare model, those that it starts from."""
+    """Returns a run's thresholds; of a bare model, those that it starts from."""
     return run_or_model.thresholds() if isinstance(run_or_model, Method) else run_or_model.thresholds
 
 
 def with_values(thresholds: Thresholds, video: float | None, snippet: float | None) -> Thresholds:
-    """The thresholds with one value for every category where one is given; a localisation's is the product of both modalities'."""
+    """Sets one threshold for every category where one is given; a localisation's is the product of both modalities'."""
     values = {"video": video, "snippet": snippet}
     changed = {k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None}
     if thresholds.both is not None and snippet is not None:
@@ -151,7 +151,7 @@ def with_values(thresholds: Thresholds, video: float | None, snippet: float | No
 
 
 def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
-    """The weakly labelled and the estimated categories of a set of one video, in the data's order.
+    """Chooses the weakly labelled and the estimated categories of a set of one video, in the data's order.
 
     Of the estimated ones no more than make `MOST_CHOSEN` in all, those with the most snippets: an untrained model finds
     every category everywhere.
@@ -165,7 +165,7 @@ def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
 
 
 def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: bool | None) -> str:
-    """The data (which says where it is simulated), the video, its weak labels and every change."""
+    """Names the data (and says where they are simulated), the video, its weak labels and every change."""
     changed = [str(what_if)] if what_if != AS_IT_IS else []
     changed += ["without cross-attention"] if cross_attention is False else []
     text = f"{video_set.title}: {name(video_set, index)}"
@@ -173,7 +173,7 @@ def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: boo
 
 
 def name(video_set: VideoSet, index: int) -> str:
-    """A video's id with its weak labels."""
+    """Names a video by its id, with its weak labels."""
     if video_set.weak_labels is None:
         return video_set.ids[index]
     labels = [c.replace("_", " ") for c, y in zip(video_set.categories, video_set.weak_labels[index], strict=True) if y > 0.5]
@@ -181,7 +181,7 @@ def name(video_set: VideoSet, index: int) -> str:
 
 
 def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str) -> np.ndarray:
-    """How far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
+    """Tells how far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
 
     "most vacuous": mean video-level vacuity of the weakly labelled categories (of all, where there is none). "wrong and
     confident": the surprise, the sum of |2p - 1| = |belief - disbelief| over wrongly decided snippets of both modalities.
@@ -202,7 +202,7 @@ def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
 
 
 class Order:
-    """`order(by, search)` of one set as often as it is asked for: names and ranks are made once."""
+    """Orders one set as often as it is asked to, like `order`; names and ranks are made once."""
 
     def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds) -> None:
         self.names = [name(video_set, i) for i in range(len(video_set))]
@@ -217,12 +217,12 @@ class Order:
 
 
 def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
-    """The numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
+    """Lists the numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
     return Order(evidence, video_set, thresholds)(by, search)
 
 
 def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:
-    """The orders for which the heads give a vacuity or the data a reference."""
+    """Lists the orders for which the heads give a vacuity or the data a reference."""
     lacking = set() if evidence.video.vacuity is not None else {"most vacuous"}
     lacking |= set() if video_set.reference is not None else set(ORDERS[2:])
     return tuple(o for o in ORDERS if o not in lacking)
@@ -236,7 +236,7 @@ def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np
 
 
 def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
-    """The training history and the evidence curves (Figure 3) of one video as PNG files."""
+    """Writes the training history and the evidence curves (Figure 3) of one video as PNG files."""
     from .. import plots
 
     history = plots.training_history(run.history, best_epoch=run.best_epoch)
@@ -251,7 +251,7 @@ def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
 
 
 def example_video(video_set: VideoSet) -> int:
-    """The first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
+    """Finds the first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
     inside the video; failing that without the last condition; else the first video."""
     if video_set.reference is None:
         return 0

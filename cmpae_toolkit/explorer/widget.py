@@ -41,13 +41,13 @@ NARROW = {"description_width": "9em"}
 
 
 def data_sets() -> list[str]:
-    """Names that `data.load` knows: what the environment names, the simulated sets, and the published ones."""
+    """Lists names that `data.load` knows: what the environment names, the simulated sets, and the published ones."""
     simulated = [*(f"simulated-{n}" for n in ("ave", "avep")), *(n for n in data.names if n != "full")]
     return list(dict.fromkeys([data.default_name(), *sorted(simulated, reverse=True), *data.published]))
 
 
 def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
-    """Label -> folder of every saved run in `runs/` of the places and under CMPAE_HOME, the shipped one first."""
+    """Finds every saved run, label -> folder: the shipped one, then those in `runs/` of the places and under CMPAE_HOME."""
     found = {"shipped: simulated small, preset paper": CHECKPOINT}
     for place in (*places, home()):
         for config in sorted(Path(place).expanduser().glob(f"runs/*/{CONFIG}")):
@@ -85,14 +85,14 @@ class Picture(anywidget.AnyWidget):
 
 @functools.lru_cache(64)
 def _address(pixels: bytes, shape: tuple[int, int, int]) -> str:
-    """A tile of (height, width, 3) bytes as the address of an embedded JPEG picture."""
+    """Returns a tile of (height, width, 3) bytes as the address of an embedded JPEG picture."""
     buffer = io.BytesIO()
     Image.frombytes("RGB", (shape[1], shape[0]), pixels).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class Explorer:
-    """One video at a time: its events, evidence, probability and opinions, and what if its features were others.
+    """Shows one video at a time: its events, evidence, probability and opinions, and what if its features were others.
 
     The whole set is predicted once, here and where another data set, split or checkpoint is chosen. `.widget` is what a notebook
     shows, `.controls` holds the widgets by name, `.state` what is drawn now, `.picture` the widget that draws it. `source`: the name or
@@ -114,7 +114,7 @@ class Explorer:
         self._list_videos()
 
     def _take(self, run: Run, video_set: VideoSet) -> None:
-        """Another run or set: predict all of it, once."""
+        """Takes another run or set and predicts all of it, once."""
         if not len(video_set):
             raise InputError(f"{video_set.title} holds no video to explore.")
         check_same_data(run.spec, video_set.spec, video_set.title)
@@ -124,7 +124,7 @@ class Explorer:
         self._media: tuple[int, Media] | None = None
 
     def _make_controls(self) -> dict[str, Any]:
-        """The controls by name; `_fit_controls` gives them what depends on data and run."""
+        """Makes the controls by name; `_fit_controls` gives them what depends on data and run."""
         plain = {"style": NARROW, "layout": WIDE}
         unit = {"min": 0.0, "max": 1.0, "step": 0.01, **plain}
         scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **plain}
@@ -149,7 +149,7 @@ class Explorer:
         }
 
     def _fit_controls(self) -> None:
-        """Options and ranges for this data and run; what the reader has set stays where it can."""
+        """Sets options and ranges for this data and run; what the reader has set stays where it can."""
         videos, thresholds, c = self.video_set, thresholds_of(self.run), self.controls
         with self._quietly():
             before, orders = c["order"].value, available_orders(self.evidence, videos)
@@ -163,7 +163,7 @@ class Explorer:
             c["swap"].value = OWN
 
     def _arrange(self) -> VBox:
-        """Three columns of controls above the picture."""
+        """Puts three columns of controls above the picture."""
         c = self.controls
 
         def column(heading: str, *names: str, rest: tuple[Any, ...] = ()) -> VBox:
@@ -190,7 +190,7 @@ class Explorer:
 
     @contextlib.contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Set controls without drawing for each of them."""
+        """Lets controls be set without drawing for each of them."""
         before, self._changing = self._changing, True
         try:
             yield
@@ -201,7 +201,7 @@ class Explorer:
         return self.controls[control].value
 
     def _load(self) -> None:
-        """Another data set, split or checkpoint. What cannot be read or does not fit is said; the last picture stays until it does."""
+        """Loads another data set, split or checkpoint. What cannot be read or does not fit is told, and the last picture stays."""
         run, videos = self.given
         chosen = self.value("data").strip()
         try:
@@ -215,7 +215,7 @@ class Explorer:
         self._list_videos()
 
     def _list_videos(self) -> None:
-        """The videos that the search finds, in the chosen order; the first of them is shown."""
+        """Lists the videos that the search finds, in the chosen order, and shows the first of them."""
         found = self._orders(self.value("order"), self.value("search"))
         self.found.value = f"{len(found)} of {len(self.video_set)} videos" + (
             f"; the first {MOST_LISTED} are listed" if len(found) > MOST_LISTED else ""
@@ -226,7 +226,7 @@ class Explorer:
         self._show_video()
 
     def _show_video(self) -> None:
-        """A new video starts with its own categories; thresholds, snippet and changes stay."""
+        """Shows a new video, which starts with its own categories; thresholds, snippet and changes stay."""
         if self.value("video") is None:
             return
         state = self.compute(chosen=None)
@@ -241,20 +241,20 @@ class Explorer:
         self.update()
 
     def what_if(self) -> WhatIf:
-        """The changes that the controls ask for."""
+        """Returns the changes that the controls ask for."""
         mute = tuple(m for m in MODALITIES if self.value(f"mute_{m}"))
         other = None if self.value("swap") == OWN else self.value("swap")
         return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
     def media(self, index: int) -> Media:
-        """The video's frames and waveform, read once for each video shown."""
+        """Returns the video's frames and waveform, which are read once for each video shown."""
         if self._media is None or self._media[0] != index:
             names = (self.video_set.ids[index], self.video_set.filenames[index])
             self._media = index, find_media(self.media_folder, names, duration(self.video_set, index))
         return self._media[1]
 
     def compute(self, **options: Any) -> ExplorerState:
-        """The state that the controls ask for; the model runs only where something of the video is changed."""
+        """Computes the state that the controls ask for; the model runs only where something of the video is changed."""
         index = self.value("video")
         asked = {n: self.value(n) for n in ("snippet", "log", "level")} | {"chosen": self.value("categories")}
         if not self.value("own"):
@@ -263,7 +263,7 @@ class Explorer:
         return explore(self.run, self.video_set, index, self.what_if(), **asked | options)
 
     def update(self) -> None:
-        """Draw what the controls ask for."""
+        """Draws what the controls ask for."""
         if self.value("video") is not None:
             self._show(self.compute())
 

@@ -12,20 +12,19 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..config import TRACKS
+from ..metrics import events
 from .theme import (
-    COLORS,
-    HATCH,
     SEQUENTIAL,
     TRACK_NAMES,
     Picture,
     axes_or_new,
+    bar_style,
+    explain_blank,
     legend_beside,
     name_rows,
     plain,
     readable,
     row_inches,
-    runs,
-    say,
     use_theme,
 )
 
@@ -37,7 +36,7 @@ def side_by_side(
     draw: Callable[[Axes, T], object], sets: Mapping[str, T], width: float = 10.5, height: float = 3.0, *,
     columns: int | None = None, ratios: Sequence[float] | None = None, share: str = "", small: float = 7.5,
 ) -> Figure:
-    """One panel for each item of `sets`, titled with its key and drawn by `draw(ax, item)`; one legend below all of them.
+    """Draws one panel for each item of `sets`, titled with its key, by `draw(ax, item)`, and one legend below all of them.
 
     `columns`: panels in a row, by default all; `ratios`: their widths; `share`: "x" or "y" for one scale in all panels; `small`:
     the size of the names and numbers at the axes.
@@ -64,7 +63,7 @@ def side_by_side(
 
 
 def _common_label(panels: Sequence[Axes], columns: int, size: float) -> None:
-    """What all panels write below their axis is written once, in the middle below all of them."""
+    """Writes what all panels have below their axis once, in the middle below all of them."""
     for ax in panels:
         ax.xaxis.label.set_size(size)
         ax.yaxis.label.set_size(size)
@@ -79,7 +78,7 @@ def category_frequencies(
     categories: Sequence[str], weak_labels: np.ndarray | None = None, reference: np.ndarray | None = None, ax: Axes | None = None,
     *, percent: bool = False,
 ) -> Axes:
-    """In how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
+    """Draws in how many videos each category occurs: by weak label, and in the audio and visual reference where there is one.
 
     `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first;
     `percent`: of all videos, to compare data sets of different size.
@@ -91,15 +90,15 @@ def category_frequencies(
         counts |= dict(zip(("audible", "visible"), np.asarray(reference).any(2).sum(0), strict=True))
     ax = axes_or_new(ax, 7.2, row_inches(len(categories), 0.26, 1.4))
     if not counts:
-        return say(ax, "neither weak labels nor a reference to count")
+        return explain_blank(ax, "neither weak labels nor a reference to count")
     order = np.argsort(-next(iter(counts.values())), kind="stable")
     y, height = np.arange(len(categories)), 0.8 / len(counts)
-    styles = {"weak label": ("#BFBFBF", ""), "audible": (COLORS["audio"], ""), "visible": (COLORS["visual"], HATCH["visual"])}
+    tracks = {"audible": "audio", "visible": "visual"}
     for number, (name, count) in enumerate(counts.items()):
-        color, hatch = styles[name]
+        style = bar_style(tracks.get(name, ""), len(y)) | ({} if name in tracks else {"color": "#BFBFBF"})
         count = 100 * count / max(len(weak_labels if name == "weak label" else reference), 1) if percent else count
         middle = y + (number - (len(counts) - 1) / 2) * height
-        ax.barh(middle, count[order], height, color=color, hatch=hatch, edgecolor="white", label=name)
+        ax.barh(middle, count[order], height, label=name, **style)
     name_rows(ax, y, [readable(categories[i], 40) for i in order])
     ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel="videos (%)" if percent else "videos")
     ax.set_title("How many videos hold each category")
@@ -109,7 +108,7 @@ def category_frequencies(
 
 @use_theme()
 def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes | None = None) -> Axes:
-    """Of a category's snippets with an event, the shares that are only audible, only visible, and both, in percent.
+    """Draws the shares of a category's snippets with an event that are only audible, only visible, and both, in percent.
 
     `reference` (video, modality, snippet, category). Categories without any event keep an empty row.
     """
@@ -123,8 +122,7 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
     names = {"audio": "only audible", "audio_visual": "audi-visible", "visual": "only visible"}
     for track, count in counts.items():
         share = 100 * (count / total)[order]
-        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
-        ax.barh(np.arange(len(order)), share, 0.8, left, label=names[track], **style)
+        ax.barh(np.arange(len(order)), share, 0.8, left, label=names[track], **bar_style(track, len(order)))
         left += share
     name_rows(ax, range(len(order)), [readable(categories[i], 40) for i in order])
     ax.set(xlim=(0, 100), ylim=(len(categories) - 0.4, -0.6), xlabel="share of the snippets with the event (%)")
@@ -135,7 +133,7 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
 
 @use_theme()
 def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = False, seconds: float = 1.0) -> Axes:
-    """How long events last: the number of events of each length, for the three tracks.
+    """Draws how long events last: the number of events of each length, for the three tracks.
 
     `reference` (video, modality, snippet, category); an event is a maximal run of snippets, each of which lasts `seconds`. `percent`:
     of the track's events, to compare data sets of different size.
@@ -146,9 +144,9 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
     ax = axes_or_new(ax, 7.2, 3.6)
     for number, (track, roll) in enumerate(zip(TRACKS, rolls, strict=True)):
         x = np.arange(1, snippets + 1) + (number - 1) * 0.27
-        style = {"color": COLORS[track], "hatch": HATCH[track], "edgecolor": "white"}
         lengths = run_lengths(roll)
-        ax.bar(x, 100 * lengths / max(lengths.sum(), 1) if percent else lengths, 0.27, label=TRACK_NAMES[track], **style)
+        height = 100 * lengths / max(lengths.sum(), 1) if percent else lengths
+        ax.bar(x, height, 0.27, label=TRACK_NAMES[track], **bar_style(track, snippets))
     ticks = range(1, snippets + 1, max(1, -(-snippets // 15)))
     ax.set_xticks(ticks, [f"{seconds * length:g}" for length in ticks])
     ax.set(xlim=(0.4, snippets + 0.6), xlabel="duration of the event (s)", ylabel="events (%)" if percent else "events")
@@ -158,16 +156,16 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
 
 
 def run_lengths(roll: np.ndarray) -> np.ndarray:
-    """How many maximal runs have length 1, 2, ..., T: `roll` bool (video, snippet, category) -> (snippet,)."""
-    starts, ends = runs(np.moveaxis(roll, 1, 2))
-    return np.bincount(ends - starts, minlength=roll.shape[1] + 1)[1:]
+    """Counts the maximal runs of length 1, 2, ..., T in a roll, bool (video, snippet, category); the result is (snippet,)."""
+    found = events(roll)
+    return np.bincount(found[:, -1] - found[:, -2], minlength=roll.shape[1] + 1)[1:]
 
 
 @use_theme()
 def cooccurrence(
     categories: Sequence[str], weak_labels: np.ndarray, ax: Axes | None = None, *, key: bool = True, names: bool = True
 ) -> Axes:
-    """In how many videos two categories are labelled together; on the diagonal, in how many one is.
+    """Draws in how many videos two categories are labelled together; on the diagonal, in how many one is.
 
     `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white. `key`: with the key of the
     colours, the names below, and up to 14 categories with numbers; `names`: with the names at the left.
@@ -179,7 +177,7 @@ def cooccurrence(
     size = len(categories)
     ax = axes_or_new(ax, row_inches(size, 0.3, 3.2), row_inches(size, 0.28, 2.6))
     if not together.any():
-        return say(ax, "no weak label is set")
+        return explain_blank(ax, "no weak label is set")
     norm = LogNorm(vmin=0.8, vmax=max(together.max(), 2))
     colors = {"norm": norm, "cmap": SEQUENTIAL, "linewidths": 0.5 if size < 100 else 0, "linecolor": "#EEEEEE"}
     numbers = {"annot": key and size <= 14, "fmt": "d", "annot_kws": {"size": 9}, "xticklabels": False, "yticklabels": False}

@@ -10,7 +10,7 @@ from matplotlib.gridspec import GridSpec
 
 from ..config import MODALITIES
 from .opinions import opinion_triangle
-from .theme import COLORS, LINE, QUIET, Picture, key_height, plain, readable, say, series_key, series_style, use_theme
+from .theme import COLORS, LINE, QUIET, Picture, explain_blank, key_height, plain, readable, series_key, series_style, use_theme
 from .videos import NO_CHOICE, attention_map, evidence_curves, frames, probability_with_vacuity, track_key, tracks, waveform
 
 NO_PLACE = "point estimates have no vacuity, so no place in the triangle"
@@ -26,7 +26,7 @@ WIDTH = LEFT + sum(COLUMNS) + RIGHT
 
 @dataclass(frozen=True)
 class ExplorerState:
-    """All that `figure_3` draws of one video, as plain arrays; axes (modality, snippet, category), modality order audio, visual.
+    """All that `figure_3` and the explorer draw of one video, as arrays (modality, snippet, category), modality order audio, visual.
 
     `presence` and `absence` are None for heads without evidence, `vacuity` for point estimates, `reference` where unknown.
     What is of the whole video, and the two kinds of thresholds, are (modality, category); `video_vacuity` and the video's
@@ -66,8 +66,8 @@ class ExplorerState:
 
     @property
     def curves(self) -> dict[str, np.ndarray | None]:
-        """`probability`, `vacuity`, `presence`, `absence` and `threshold` to draw, each over the snippets: at the level "video" the
-        video's one number in all of them. Evidence beyond 1e100 is drawn as 1e100."""
+        """The arrays `probability`, `vacuity`, `presence`, `absence` and `threshold` to draw over the snippets. At the level "video" each
+        snippet has the video's one number. Evidence beyond 1e100 is drawn as 1e100."""
         names = ("probability", "vacuity", "presence", "absence")
         if self.level == "video":
             whole = {n: getattr(self, f"video_{n}") for n in names}
@@ -94,7 +94,7 @@ class ExplorerState:
 
 @use_theme()
 def figure_3(state: ExplorerState) -> Figure:
-    """Figure 3 and more: a column each for audio and visual over the same seconds, and the opinions of one snippet.
+    """Draws Figure 3 and more: a column each for audio and visual over the same seconds, and the opinions of one snippet.
 
     From the top: events (reference above, estimate below), evidence for presence and absence, probability with vacuity and
     threshold, and attention; at the right the legends and the triangle. The chosen snippet is shaded everywhere.
@@ -118,7 +118,7 @@ def figure_3(state: ExplorerState) -> Figure:
 
 
 def _page(heights: tuple[float, ...]) -> tuple[Picture, GridSpec]:
-    """A figure as tall as its rows need, and its grid of panels."""
+    """Makes a figure as tall as its rows need, and its grid of panels."""
     height = TOP + sum(heights) + GAP * (len(heights) - 1) + BOTTOM
     figure = Picture(figsize=(WIDTH, height))
     grid = GridSpec(
@@ -130,7 +130,7 @@ def _page(heights: tuple[float, ...]) -> tuple[Picture, GridSpec]:
 
 
 def _draw_column(state: ExplorerState, modality: str, column: list[Axes], keep: tuple[str, ...]) -> None:
-    """One modality's four panels."""
+    """Draws one modality's four panels."""
     common = {"snippet": state.snippet, "seconds": state.seconds}
     one = {"modalities": (modality,), "legend": False, **common}
     names, curves = (state.categories, state.chosen), state.curves
@@ -143,7 +143,7 @@ def _draw_column(state: ExplorerState, modality: str, column: list[Axes], keep: 
 
 
 def _level(columns: list[list[Axes]], state: ExplorerState) -> None:
-    """Equal scales in a row, said once: the titles and labels of the left panel stand for the right one."""
+    """Makes scales equal in each row and tells them once: the titles and labels of the left panel stand for the right one."""
     whole = " of the whole video" if state.level == "video" else ""
     evidence = f"Evidence{whole} (PE solid, AE dashed)"
     titles = (columns[0][0].get_title(loc="left"), evidence, None, "Attention over the snippets")
@@ -160,7 +160,7 @@ def _level(columns: list[list[Axes]], state: ExplorerState) -> None:
 
 
 def _head(figure: Figure, state: ExplorerState) -> None:
-    """Whose video it is and how well it was parsed; over each column its modality and which categories are open in it."""
+    """Writes whose video it is and how well it was parsed, and over each column its modality and which categories are open in it."""
     height = figure.get_figheight()
     figure.text(0.15 / WIDTH, 1 - 0.12 / height, plain(state.title), va="top", fontsize=12, fontweight="bold")
     figure.text(0.15 / WIDTH, 1 - 0.36 / height, _scores_text(state), va="top", color=QUIET)
@@ -172,7 +172,7 @@ def _head(figure: Figure, state: ExplorerState) -> None:
 
 
 def _gate_text(state: ExplorerState, m: int) -> str:
-    """Which of the chosen categories the video-level probability opens in a modality that the video has."""
+    """Tells which of the chosen categories the video-level probability opens in a modality, if the video has it."""
     if not state.present[m]:
         return ""
     chosen = [state.categories.index(c) for c in state.chosen]
@@ -193,7 +193,7 @@ def _scores_text(state: ExplorerState) -> str:
 
 
 def _legends(figure: Figure, state: ExplorerState, tops: list[float]) -> None:
-    """At the right of the events what the bars mean, at the right of the evidence what the lines mean."""
+    """Explains the bars at the right of the events, and the lines at the right of the evidence."""
     kinds = ("estimate",) if state.reference is None else ("reference", "estimate")
     lines = LINE if state.curves["presence"] is not None else ()
     keys = (track_key(MODALITIES, kinds), series_key(state.chosen, MODALITIES, tuple(lines)) if state.chosen else [])
@@ -203,12 +203,12 @@ def _legends(figure: Figure, state: ExplorerState, tops: list[float]) -> None:
 
 
 def _triangle(state: ExplorerState, ax: Axes) -> None:
-    """The chosen categories' opinions in the chosen snippet, or of the whole video; markers as in the evidence."""
+    """Draws the chosen categories' opinions in the chosen snippet, or of the whole video, with the markers of the evidence."""
     ax.set_anchor("N")
     if state.curves["vacuity"] is None or not state.chosen:
         ax.set_title("Opinions")
         ax.axis("off")
-        say(ax, NO_CHOICE if not state.chosen else NO_PLACE, 26)
+        explain_blank(ax, NO_CHOICE if not state.chosen else NO_PLACE, 26)
         return
     styles = [series_style(m, k) for m in MODALITIES for k in range(len(state.chosen))]
     opinion_triangle(*masses(state), ax, styles=styles)
@@ -216,7 +216,7 @@ def _triangle(state: ExplorerState, ax: Axes) -> None:
 
 
 def masses(state: ExplorerState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Belief, disbelief and vacuity of the triangle's points, each (modality x chosen category,)."""
+    """Returns belief, disbelief and vacuity of the triangle's points, each (modality x chosen category,)."""
     chosen = [state.categories.index(c) for c in state.chosen]
     p, u = (state.curves[name][:, state.snippet, chosen].ravel().astype(float) for name in ("probability", "vacuity"))
     # p = belief + u / 2; a mixture of opinions can miss the triangle by less than a line's width

@@ -14,7 +14,6 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from .opinions import beta_density, opinion_triangle
 from .theme import (
     COLORS,
-    HATCH,
     INK,
     LINE,
     MORE_COLORS,
@@ -22,6 +21,7 @@ from .theme import (
     SEQUENTIAL,
     Picture,
     axes_or_new,
+    bar_style,
     legend_beside,
     mean_style,
     name_rows,
@@ -36,7 +36,7 @@ BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
 @use_theme()
 def opinion_figure(presence: float, absence: float) -> Figure:
-    """One opinion twice: its Beta density (Eq. 4) at the left, its point in the triangle at the right. Evidence >= 0."""
+    """Draws one opinion twice: its Beta density (Eq. 4) at the left, its point in the triangle at the right. Evidence is 0 or more."""
     figure = Picture(figsize=(8.4, 3.6), layout="constrained")
     density, triangle = figure.subplots(1, 2, width_ratios=(1.3, 1))
     strength = presence + absence + 2
@@ -52,7 +52,7 @@ def opinion_figure(presence: float, absence: float) -> Figure:
 def certainty_maps(
     maps: Mapping[str, np.ndarray], extent: tuple[float, float, float, float], points: np.ndarray, labels: np.ndarray, columns: int = 3
 ) -> Figure:
-    """Maps over the plane (row from bottom to top, column), values in 0..1, each with the training points (n, 2) of both labels."""
+    """Draws maps over the plane (row from bottom to top, column), values in 0..1, each with the training points (n, 2) of both labels."""
     rows = -(-len(maps) // columns)
     steps = colormaps[SEQUENTIAL].resampled(10)
     figure = Picture(figsize=(2.75 * columns + 0.9, 2.75 * rows + 0.2), layout="constrained")
@@ -74,7 +74,7 @@ def number_table(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], ax: Axes | None = None, *,
     log: bool = False, title: str = "", form: str = "{:.2g}",
 ) -> Axes:
-    """Numbers >= 0 in cells (row, column) that are the darker the larger; zeros stay white."""
+    """Writes numbers of 0 or more in cells (row, column), which are the darker the larger the number; zeros stay white."""
     values = np.asarray(values, dtype=float)
     ax = axes_or_new(ax, row_inches(len(columns), 1.25, 2.2), row_inches(len(rows), 0.34, 1.2))
     shown = np.ma.masked_less(values, BLANK)
@@ -99,7 +99,7 @@ def lines(
     x: Sequence[float], curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *,
     xlabel: str = "", ylabel: str = "", title: str = "", markers: bool = False,
 ) -> Axes:
-    """Curves by name over x, told apart by colour and line style (and markers, where points matter)."""
+    """Draws curves by name over x, told apart by colour and line style (and by markers, where points matter)."""
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(curves.items()):
         ax.plot(x, values, label=plain(name), **mean_style(number) | ({} if markers else {"marker": ""}))
@@ -113,13 +113,12 @@ def category_bars(
     categories: Sequence[str], values: Mapping[str, np.ndarray], ax: Axes | None = None, *,
     marks: Mapping[str, np.ndarray] | None = None, mark: str = "", xlabel: str = "", title: str = "",
 ) -> Axes:
-    """A row for each category with a bar for each modality, `values` (category,) by modality; `marks` are drawn over the bars."""
+    """Draws a row for each category with a bar for each modality: `values` (category,) by modality; `marks` stand over the bars."""
     ax = axes_or_new(ax, 7.2, row_inches(len(categories), 0.26, 1.2))
     height = 0.8 / len(values)
     for number, (name, value) in enumerate(values.items()):
         y = np.arange(len(categories)) + (number - (len(values) - 1) / 2) * height
-        style = {"color": COLORS.get(name, QUIET), "hatch": HATCH.get(name, ""), "edgecolor": "white"}
-        ax.barh(y, value, height, label=plain(name), **style)
+        ax.barh(y, value, height, label=plain(name), **bar_style(name, len(categories)))
         if marks is not None and name in marks:
             ax.plot(marks[name], y, "|", color=INK, markersize=5, markeredgewidth=1.6, label=mark if not number else "_")
     name_rows(ax, range(len(categories)), [readable(c, 40) for c in categories])
@@ -133,7 +132,7 @@ def intervals(
     names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], ax: Axes | None = None, *,
     marks: Mapping[str, Sequence[float]] | None = None, xlabel: str = "", title: str = "",
 ) -> Axes:
-    """A point with its interval for each name, and what to read it against as hollow marks in the same row."""
+    """Draws a point with its interval for each name, and what to read it against as hollow marks in the same row."""
     ax = axes_or_new(ax, 7.2, row_inches(len(names), 0.36, 1.2))
     y = np.arange(len(names))
     ax.hlines(y, low, high, color=INK, linewidth=2.4)
@@ -180,7 +179,7 @@ class Box:
 
 @use_theme()
 def framework() -> Figure:
-    """Features, hybrid attention, presence and absence evidence with the selectors, attention pooling, opinions, mutual learning.
+    """Draws the method: features, hybrid attention, presence and absence evidence with the selectors, pooling, opinions, mutual learning.
 
     Colours as everywhere: audio orange, visual green, joint blue; presence in solid outline, absence in dashed outline.
     """
@@ -215,7 +214,7 @@ def _mutual_text() -> str:
 
 
 def _draw_sources(ax: Axes, modality: str) -> None:
-    """One track from its snippets through the attention to x^m, which goes three ways: presence, selector, sum."""
+    """Draws one track from its snippets through the attention to x^m, which goes three ways: presence, selector, sum."""
     sign, m = SIGN[modality], modality[0]
     track, presence_y, absence_y = (MIDDLE + sign * distance for distance in (TRACK, PRESENCE, ABSENCE))
     features = Box(FEATURES, track, f"{modality}\nsnippets\n$t = 1 \\dots T$", 1.1, 0.95, modality)
@@ -233,7 +232,7 @@ def _draw_sources(ax: Axes, modality: str) -> None:
 
 
 def _draw_modality(ax: Axes, modality: str) -> None:
-    """One track from its two evidences, pooled together into one opinion a category, to mutual learning."""
+    """Draws one track from its two evidences, pooled together into one opinion for each category, to mutual learning."""
     sign, m = SIGN[modality], modality[0]
     track, presence_y, absence_y = (MIDDLE + sign * distance for distance in (TRACK, PRESENCE, ABSENCE))
     absence_text = f"absence $\\hat{{f}}$\n$\\hat{{e}}^{m} = g(\\hat{{f}}(\\hat{{x}}^{m}))$"
@@ -250,7 +249,7 @@ def _draw_modality(ax: Axes, modality: str) -> None:
 
 
 def _draw_joint(ax: Axes) -> None:
-    """The branch that sees the sum of both modalities; the same sum feeds the selectors."""
+    """Draws the branch that sees the sum of both modalities; the same sum feeds the selectors."""
     look = {"height": 0.76, "track": "audio_visual"}
     collector = Box(EVIDENCE, MIDDLE, "joint $f^{av}$\n$e^{av}, \\hat{e}^{av}$", 1.44, **look)
     pooling = Box(POOLING, MIDDLE, "mean of\n$A^a$ and $A^v$", 1.0, **look)

@@ -27,7 +27,7 @@ def opinion_triangle(
     belief: Any, disbelief: Any, vacuity: Any, ax: Axes | None = None, labels: Sequence[str] | None = None, trail: bool = False,
     *, styles: Sequence[Mapping[str, Any]] | None = None, legend: bool = True,
 ) -> Axes:
-    """Opinions as points of a triangle: at a corner all mass is belief, disbelief or vacuity; opposite it, none is.
+    """Draws opinions as points of a triangle: at a corner all mass is belief, disbelief or vacuity; opposite it, none is.
 
     Numbers or arrays (opinion,) that sum to 1. One opinion alone is projected to its probability, belief + vacuity / 2,
     parallel to the line from the vacuity corner to the base rate 1/2. `trail` joins the points in their order.
@@ -54,7 +54,7 @@ def opinion_triangle(
 
 
 def _triangle(ax: Axes) -> None:
-    """The border with its corners named, and thin lines of equal belief, disbelief and vacuity at quarters."""
+    """Draws the border with its corners named, and thin lines of equal belief, disbelief and vacuity at quarters."""
     corners = [np.array(CORNERS[name]) for name in CORNERS]
     ax.plot(*np.array([*corners, corners[0]]).T, color=QUIET, linewidth=1, zorder=1)
     for one, two, three in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
@@ -68,7 +68,7 @@ def _triangle(ax: Axes) -> None:
 
 
 def _projection(ax: Axes, point: np.ndarray, masses: np.ndarray) -> None:
-    """From one opinion down to its probability on the base, beside the line from full vacuity to the base rate."""
+    """Draws an arrow from one opinion to its probability on the base, beside the line from full vacuity to the base rate."""
     probability = masses[1] + masses[2] / 2
     ax.plot([0.5, 0.5], [0, CORNERS["vacuity"][1]], color=QUIET, linewidth=0.8, linestyle="--", zorder=1)
     ax.annotate("", (probability, 0), point, arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 4, "shrinkB": 0})
@@ -78,7 +78,7 @@ def _projection(ax: Axes, point: np.ndarray, masses: np.ndarray) -> None:
 
 @use_theme()
 def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence[str] | None = None) -> Axes:
-    """Eq. 4: the density of Beta(alpha, beta) over the probability, its mean marked on the axis, with the vacuity named.
+    """Draws Eq. 4: the density of Beta(alpha, beta) over the probability, with its mean marked on the axis and its vacuity named.
 
     Numbers or arrays (opinion,), each >= 1 (evidence + 1); raises InputError otherwise.
     """
@@ -107,7 +107,7 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
 def risk_surface(
     presence: Sequence[float], absence: Sequence[float], risk: np.ndarray, ax: Axes | None = None, name: str = "risk"
 ) -> Axes:
-    """Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
+    """Draws Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
 
     `presence` (n,), `absence` (m,): evidence >= 0; `risk` (n, m) in nats, from `losses.bayes_risk`; `name` is the title.
     """
@@ -125,7 +125,7 @@ def risk_surface(
 
 @use_theme()
 def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
+    """Draws forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(risks.items()):
         ax.plot(evidence, values, label=plain(name), **mean_style(number) | {"marker": ""})
@@ -137,7 +137,7 @@ def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]],
 
 @use_theme()
 def reliability_diagram(reliabilities: Mapping[str, Reliability], ax: Axes | None = None, *, title: str = "Reliability") -> Axes:
-    """Share of events that happened over the probability they were given, a marker a bin (area: entries, log scale), with ECE.
+    """Draws the share of events that happened over the probability they were given, a marker for each bin (area: entries), with the ECE.
 
     On the diagonal a probability means what it says; below it, p is too high.
     """
@@ -158,7 +158,7 @@ def risk_coverage_curves(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: Axes | None = None, *,
     ylabel: str = "error of the answered", title: str = "Risk and coverage",
 ) -> Axes:
-    """What is left of the error when only the most certain share is answered: (coverage, risk) by name, with their areas (AURC)."""
+    """Draws what is left of the error when only the most certain share is answered: (coverage, risk) by name, with their areas (AURC)."""
     ax = axes_or_new(ax)
     for number, (name, (coverage, risk)) in enumerate(curves.items()):
         ax.plot(coverage, risk, label=plain(f"{name}\nAURC {np.mean(risk):.4f}"), **mean_style(number) | {"marker": ""})

@@ -33,7 +33,7 @@ NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
 
 @use_theme()
 def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
-    """A table of the paper drawn: `tables.Table.frame`, a panel for each of up to two scores (type where there are ten).
+    """Draws a table of the paper, `tables.Table.frame`: a panel for each of up to two scores (type where there are ten).
 
     Measured rows are filled dots with their standard deviation, printed ones and floors hollow, in a block for each data set. In
     Tables 5 and 6 the panels show the difference to the full model with its 95 % interval over seeds.
@@ -63,7 +63,7 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
 
 
 def _places(data: pd.Series) -> np.ndarray:
-    """A row each, and a free one above each block of one data set."""
+    """Gives each row its place, and leaves one free above each block of one data set."""
     return np.arange(len(data)) + (data != data.shift()).cumsum().to_numpy() * 1.3 - 1.3
 
 
@@ -83,7 +83,7 @@ def _dots(ax: Axes, frame: pd.DataFrame, y: np.ndarray, value: str, spread: str 
 def ablation_bars(
     differences: pd.DataFrame, ax: Axes | None = None, half_width: Callable[[np.ndarray], float] | None = None, title: str = ""
 ) -> Axes:
-    """The mean difference to the full model of each row, a bar a level, with its interval over seeds and a dot for each seed.
+    """Draws each row's mean difference to the full model: a bar for each level, with its interval over seeds and a dot for each seed.
 
     `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
     (`studies.statistics.half_width`); without it a bar has none.
@@ -107,7 +107,7 @@ def ablation_bars(
 
 @use_theme()
 def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | None = None, title: str = "") -> Axes:
-    """F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
+    """Draws F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
     import seaborn
 
     ax = axes_or_new(ax, 6.4, 5.4)
@@ -130,7 +130,7 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
 
 @use_theme()
 def f_over_thresholds(curves: pd.DataFrame, order: Sequence[str], ax: Axes | None = None, title: str = "") -> Axes:
-    """F over the snippet threshold, mean and standard deviation over seeds: columns "threshold", "F", "variant", "seed"."""
+    """Draws F over the snippet threshold, mean and standard deviation over seeds, of the columns "threshold", "F", "variant" and "seed"."""
     ax = axes_or_new(ax, 7.6, 4.0)
     import seaborn
 

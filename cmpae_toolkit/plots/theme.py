@@ -37,6 +37,7 @@ SEQUENTIAL = "Blues"
 MARKERS = "os^DvPXpd<>h"
 MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
 MOST_INCHES, LEAST_INCHES = 18.0, 0.115  # of a figure however many rows it has; of a row whose name is written
+MOST_EDGED = 80  # rows whose bars have edges, which would cover narrower ones
 LINE_INCHES = 0.195  # of a legend
 LINE = {"presence": "-", "absence": "--"}
 TRACK_NAMES = {"audio": "audible", "visual": "visible", "audio_visual": "audi-visible"}
@@ -62,14 +63,14 @@ class Picture(Figure):
 
 @contextlib.contextmanager
 def use_theme() -> Iterator[None]:
-    """The toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were."""
+    """Gives pictures the toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were."""
     with matplotlib.style.context(["default", THEME]):
         yield
 
 
 @use_theme()
 def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
-    """The figure as the bytes of a PNG picture."""
+    """Returns the figure as the bytes of a PNG picture."""
     before = figure.dpi
     buffer = io.BytesIO()
     try:
@@ -82,8 +83,8 @@ def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
 
 
 class Snapshot:
-    """A figure as a notebook stores it: `.figure`, a PNG picture of at most 128 colours, a third of the full one's size, and `.alt`,
-    what readers hear who do not see it: the titles, and that the text below tells the rest."""
+    """A figure as a notebook stores it: `.figure` itself, `.png` with at most 128 colours, which takes a third of the full picture's bytes,
+    and `.alt`, which readers hear who do not see it: it tells the titles and refers to the text below for the rest."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
@@ -99,7 +100,7 @@ class Snapshot:
 
 
 def alt_text(figure: Figure) -> str:
-    """"Figure: " and every title in it."""
+    """Tells a figure in words: "Figure: " and every title in it."""
     titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center", "right"))]
     told = "; ".join(dict.fromkeys(" ".join(t.split()) for t in titles if t.strip()))
     return f"Figure: {told or 'a drawing'}. Described in the text beside it."
@@ -107,15 +108,15 @@ def alt_text(figure: Figure) -> str:
 
 @functools.cache
 def _own_folder() -> Path:
-    """A temporary folder of this process, which ends with it."""
+    """Makes the temporary folder of this process, which ends with it."""
     folder = tempfile.mkdtemp(prefix="cmpae-figures-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 def figures_folder() -> Path:
-    """Where notebooks write their pictures: the folder that the environment names in CMPAE_FIGURES, else a temporary one, so that
-    reading a notebook changes no file."""
+    """Returns the folder into which notebooks write their pictures: the one that the environment names in CMPAE_FIGURES, else a temporary
+    one, so that reading a notebook changes no file."""
     chosen = os.environ.get("CMPAE_FIGURES")
     return Path(chosen).expanduser() if chosen else _own_folder()
 
@@ -128,22 +129,22 @@ def keep(picture: Figure | Axes, name: str) -> Snapshot:
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> Axes:
-    """`ax`, or the axes of a new figure of that size in inches."""
+    """Returns `ax`, or the axes of a new figure of that size in inches."""
     return Picture(figsize=(width, height), layout="constrained").add_subplot() if ax is None else ax
 
 
 def plain(text: str) -> str:
-    """Words that matplotlib shows as they are: a dollar sign begins no formula, and a leading underscore hides no legend entry."""
+    """Makes matplotlib show a name as it is: a dollar sign begins no formula, and a first underscore hides no legend entry."""
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def readable(name: str, width: int = 20) -> str:
-    """A category's name as plain words, with spaces for underscores, in lines of at most about `width` characters."""
+    """Turns a category's name into plain words, with spaces for underscores, in lines of at most about `width` characters."""
     return plain("\n".join(textwrap.wrap(name.replace("_", " "), width, break_long_words=False)) or name)
 
 
 def row_inches(rows: int, each: float, rest: float) -> float:
-    """The height of a figure with `rows` rows of `each` inch beside the `rest`; very many rows become narrower instead."""
+    """Returns the height of a figure whose rows take `each` inch, beside the `rest`; very many rows become lower instead."""
     return min(MOST_INCHES, rest + each * rows)
 
 
@@ -155,20 +156,20 @@ def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str], axis: str
     ax.set(**{f"{axis}ticks": list(places)[::every], f"{axis}ticklabels": list(names)[::every]})
 
 
-def runs(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the maximal runs of True along the last axis start, and the first place after each, row by row."""
-    edges = np.diff(np.pad(active.astype(np.int8), [(0, 0)] * (active.ndim - 1) + [(1, 1)]))
-    return np.nonzero(edges == 1)[-1], np.nonzero(edges == -1)[-1]
+def bar_style(track: str, rows: int) -> dict[str, Any]:
+    """Returns the style of a track's bars, of any other name in gray, in a picture with so many rows."""
+    color = COLORS.get(track, QUIET)
+    return {"color": color, "hatch": HATCH.get(track, ""), "edgecolor": "white"} if rows <= MOST_EDGED else {"color": color}
 
 
 def shade(color: str, number: int) -> tuple[float, float, float]:
-    """The colour itself, darker, lighter: neighbouring categories of one modality differ in it."""
+    """Returns the colour itself, a darker or a lighter one, so that neighbouring categories of one modality differ."""
     toward, share = ((0, 0.0), (0, 0.45), (1, 0.35))[number % 3]
     return tuple(float(v) for v in (1 - share) * np.array(to_rgb(color)) + share * toward)
 
 
 def series_style(modality: str, number: int, kind: str = "presence") -> dict[str, Any]:
-    """Line style of one series: the modality's colour and marker filling, category `number`'s marker and shade, `kind`'s line."""
+    """Returns a series' line style: the modality's colour and marker filling, category `number`'s marker and shade, `kind`'s line."""
     color = shade(COLORS[modality], number)
     face = color if modality == "audio" else "white"
     marker = MARKERS[number % len(MARKERS)]
@@ -176,20 +177,20 @@ def series_style(modality: str, number: int, kind: str = "presence") -> dict[str
 
 
 def mean_style(number: int) -> dict[str, Any]:
-    """Line style of the `number`-th of several curves that are of no modality."""
+    """Returns the line style of the `number`-th of several curves that are of no modality."""
     marker = MARKERS[number % len(MARKERS)]
     return {"color": MORE_COLORS[number % len(MORE_COLORS)], "linestyle": ("-", "--", ":", "-.")[number % 4], "marker": marker}
 
 
-def say(ax: Axes, text: str, width: int = 44) -> Axes:
-    """A sentence in the middle of axes that have nothing to draw, in lines of at most `width` characters."""
+def explain_blank(ax: Axes, text: str, width: int = 44) -> Axes:
+    """Writes why axes have nothing to draw, in their middle, in lines of at most `width` characters."""
     ax.text(0.5, 0.5, plain(textwrap.fill(text, width)), transform=ax.transAxes, ha="center", va="center", color=QUIET)
     ax.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     return ax
 
 
 def time_axis(ax: Axes, snippets: int, snippet: int | None = None, seconds: float = 1.0) -> None:
-    """Seconds from 0 to the end of the video, `seconds` a snippet; the chosen snippet is shaded."""
+    """Labels the time axis in seconds from 0 to the end of the video, `seconds` a snippet, and shades the chosen snippet."""
     places = range(0, snippets + 1, max(1, -(-snippets // 6)))  # ticks cost more time to draw than all else
     ax.set_xlim(0, snippets)
     ax.set_xticks(places, [f"{seconds * place:g}" for place in places])
@@ -199,7 +200,7 @@ def time_axis(ax: Axes, snippets: int, snippet: int | None = None, seconds: floa
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any] | None = None, **options: Any) -> None:
-    """The legend to the right of the axes, where it covers nothing; of more entries than the figure is high, the first."""
+    """Puts the legend to the right of the axes, where it covers nothing; of more entries than the figure is high, it names the first."""
     handles = list(ax.get_legend_handles_labels()[0] if handles is None else handles)
     inches = np.cumsum([LINE_INCHES + 0.155 * handle.get_label().count("\n") for handle in handles])
     room = 0.9 * ax.figure.bbox.height / ax.figure.dpi
@@ -212,7 +213,7 @@ def legend_beside(ax: Axes, handles: Sequence[Any] | None = None, **options: Any
 
 
 def key_height(chosen: Sequence[str], most: int = MOST_IN_KEY) -> float:
-    """Inches that the legend of `series_key` takes at most."""
+    """Returns the inches that the legend of `series_key` takes at most."""
     lines = sum(readable(c, KEY_WIDTH).count("\n") + 1 for c in chosen[:most])
     return 0.2 * (lines + (len(chosen) > most) + len(COLORS) + len(LINE))
 
@@ -220,7 +221,7 @@ def key_height(chosen: Sequence[str], most: int = MOST_IN_KEY) -> float:
 def series_key(
     chosen: Sequence[str], modalities: Sequence[str], kinds: Sequence[str] = tuple(LINE), most: int = MOST_IN_KEY
 ) -> list[Line2D]:
-    """Legend entries that explain the code instead of naming every series: one a category, modality and kind of line."""
+    """Returns legend entries that explain the code instead of naming every series: one for each category, modality and kind of line."""
     def entry(label: str, **style: Any) -> Line2D:
         return Line2D([], [], label=label, **{"color": QUIET, "linestyle": "none"} | style)
 

@@ -16,23 +16,24 @@ from matplotlib.ticker import SymmetricalLogLocator
 
 from ..config import MODALITIES, TRACKS
 from ..errors import InputError
+from ..metrics import events
 from .theme import (
     COLORS,
     INK,
     LINE,
     MARKED,
+    MOST_EDGED,
     QUIET,
     SEQUENTIAL,
     TRACK_NAMES,
     axes_or_new,
+    explain_blank,
     key_height,
     legend_beside,
     name_rows,
     plain,
     readable,
     row_inches,
-    runs,
-    say,
     series_key,
     series_style,
     time_axis,
@@ -50,7 +51,7 @@ def tracks(
     reference: np.ndarray | None, categories: Sequence[str], estimate: np.ndarray | None = None, ax: Axes | None = None,
     *, show: Sequence[str] = TRACKS, keep: Sequence[str] = (), snippet: int | None = None, legend: bool = True, seconds: float = 1.0,
 ) -> Axes:
-    """Figure 1: the events of one video as bars over time, a row for each category and track in which it occurs.
+    """Draws Figure 1: the events of one video as bars over time, a row for each category and track in which it occurs.
 
     `reference`, `estimate`: bool (modality, snippet, category) or None where unknown. Reference bars are filled; the
     estimate's are hatched outlines below them. `show`: the tracks; `keep`: categories that have their rows in any case.
@@ -66,12 +67,12 @@ def tracks(
     ax.set_title("Events: " + " above, ".join(rolls) + (" below" if len(rolls) > 1 else ""))
     snippets = next(iter(rolls.values())).shape[1]
     if not rows:
-        return say(ax, "no event in " + " or ".join(rolls))
+        return explain_blank(ax, "no event in " + " or ".join(rolls))
     time_axis(ax, snippets, snippet, seconds)
     for y, (c, t) in enumerate(rows):
         for kind, roll in rolls.items():
             _event_bars(ax, roll[t, :, c], y, TRACKS[t], kind, alone=len(rolls) == 1)
-        if y and c != rows[y - 1][0]:
+        if y and c != rows[y - 1][0] and len(rows) <= MOST_EDGED:
             ax.axhline(y - 0.5, color=QUIET, linewidth=0.5)
     names = [readable(categories[c]) + (f", {TRACK_NAMES[TRACKS[t]]}" if len(show) > 1 else "") for c, t in rows]
     name_rows(ax, range(len(rows)), names)
@@ -82,8 +83,8 @@ def tracks(
 
 
 def _event_bars(ax: Axes, active: np.ndarray, y: int, track: str, kind: str, alone: bool) -> None:
-    """One row's events: a bar from each run's first snippet to the end of its last."""
-    onsets, offsets = runs(active)
+    """Draws one row's events: a bar from each run's first snippet to the end of its last."""
+    onsets, offsets = events(active, axis=0).T
     low, height = (y - 0.3, 0.6) if alone else (y - 0.38, 0.36) if kind == "reference" else (y + 0.04, 0.34)
     bars = ax.broken_barh(list(zip(onsets, offsets - onsets, strict=True)), (low, height), **_bar_style(track, kind))
     bars.set_label(f"{kind} {track}")
@@ -97,7 +98,7 @@ def _bar_style(track: str, kind: str) -> dict[str, Any]:
 
 
 def track_key(show: Sequence[str], kinds: Sequence[str]) -> list[Patch]:
-    """Legend entries of `tracks`: what the colours and what the fillings mean."""
+    """Returns the legend entries of `tracks`, which tell what the colours and the fillings mean."""
     gray = {"reference": {"facecolor": QUIET, "edgecolor": QUIET}, "estimate": {"edgecolor": QUIET}}
     fillings = [Patch(label=kind, **_bar_style(show[0], kind) | gray[kind]) for kind in kinds]
     return [Patch(label=TRACK_NAMES[t], **_bar_style(t, "reference")) for t in show] + fillings
@@ -109,7 +110,7 @@ def evidence_curves(
     ax: Axes | None = None, log: bool = False, modalities: Sequence[str] = MODALITIES, *,
     snippet: int | None = None, legend: bool = True, seconds: float = 1.0,
 ) -> Axes:
-    """Figure 3: presence (PE, solid) and absence evidence (AE, dashed) of the chosen categories over the snippets.
+    """Draws curves of Figure 3: presence (PE, solid) and absence evidence (AE, dashed) of the chosen categories over the snippets.
 
     `presence`, `absence` (modality, snippet, category), >= 0, or None for heads without evidence. A point stands in the
     middle of its snippet. `log`: a logarithmic axis above evidence 1, linear below it, so that 0 has a place.
@@ -117,9 +118,9 @@ def evidence_curves(
     ax = axes_or_new(ax, 7.2, _height(chosen))
     ax.set_title(f"Evidence for presence and absence, {_and(modalities)}")
     if presence is None or absence is None:
-        return say(ax, NO_EVIDENCE)
+        return explain_blank(ax, NO_EVIDENCE)
     if not len(chosen):
-        return say(ax, NO_CHOICE)
+        return explain_blank(ax, NO_CHOICE)
     time_axis(ax, presence.shape[1], snippet, seconds)
     time = np.arange(presence.shape[1]) + 0.5
     for m, k, c in _series(categories, chosen, modalities):
@@ -144,7 +145,7 @@ def probability_with_vacuity(
     threshold: float | np.ndarray | None = None, modalities: Sequence[str] = MODALITIES, *,
     snippet: int | None = None, legend: bool = True, seconds: float = 1.0,
 ) -> Axes:
-    """The probability over the snippets in a band from belief to belief + vacuity, which is p - u/2 to p + u/2.
+    """Draws the probability over the snippets in a band from belief to belief + vacuity, which is p - u/2 to p + u/2.
 
     `probability`, `vacuity` (modality, snippet, category) in 0..1, vacuity None for point estimates. `threshold`: one
     number, or an array (modality, category); a dotted line for each value that the chosen categories have.
@@ -152,7 +153,7 @@ def probability_with_vacuity(
     ax = axes_or_new(ax, 7.2, _height(chosen))
     ax.set_title(f"Probability{' (no vacuity: point estimates)' if vacuity is None else ' ± vacuity / 2'}, {_and(modalities)}")
     if not len(chosen):
-        return say(ax, NO_CHOICE)
+        return explain_blank(ax, NO_CHOICE)
     time_axis(ax, probability.shape[1], snippet, seconds)
     time = np.arange(probability.shape[1]) + 0.5
     alpha = 0.2 / max(1, len(chosen) / 4)  # bands of many categories lie over one another
@@ -173,7 +174,7 @@ def probability_with_vacuity(
 def _threshold_lines(
     ax: Axes, threshold: Any, categories: Sequence[str], chosen: Sequence[str], modalities: Sequence[str]
 ) -> list[Line2D]:
-    """A dotted line for each value that the thresholds of the drawn series take."""
+    """Draws a dotted line for each value that the thresholds of the drawn series take."""
     if threshold is None:
         return []
     table = np.broadcast_to(threshold, (len(MODALITIES), len(categories)))
@@ -188,7 +189,7 @@ def attention_map(
     modalities: Sequence[str] = MODALITIES, *, snippet: int | None = None, top: float | None = None, colorbar: bool = True,
     seconds: float = 1.0,
 ) -> Axes:
-    """The temporal attention A_t that weighs the snippets' evidence: a row for each modality and chosen category.
+    """Draws the temporal attention A_t that weighs the snippets' evidence, a row for each modality and chosen category.
 
     `attention` (modality, snippet, category) sums to 1 over the snippets; None for a method without any. `top`: the darkest value, by
     default the largest.
@@ -197,9 +198,9 @@ def attention_map(
     ax = axes_or_new(ax, 7.2, row_inches(max(len(rows), 2), 0.3, 1.5))
     ax.set_title(f"Attention over the snippets, {_and(modalities)}")
     if attention is None:
-        return say(ax, NO_ATTENTION)
+        return explain_blank(ax, NO_ATTENTION)
     if not rows:
-        return say(ax, NO_CHOICE)
+        return explain_blank(ax, NO_CHOICE)
     values = np.array([attention[MODALITIES.index(m), :, c] for m, _, c in rows])
     snippets = values.shape[1]
     place = {"extent": (0, snippets, len(rows), 0), "aspect": "auto", "interpolation": "nearest"}
@@ -216,7 +217,7 @@ def attention_map(
 
 @use_theme()
 def frames(tiles: Sequence[np.ndarray | None], ax: Axes | None = None, snippets: int = 10) -> Axes:
-    """A tile (height, width, 3), uint8, of the picture track for each snippet, blank where there is none."""
+    """Draws a tile (height, width, 3), uint8, of the picture track for each snippet; it stays blank where there is none."""
     ax = _media_axes(ax, "Frames")
     for t in range(snippets):
         tile = tiles[t] if t < len(tiles) else None
@@ -229,7 +230,7 @@ def frames(tiles: Sequence[np.ndarray | None], ax: Axes | None = None, snippets:
 
 @use_theme()
 def waveform(outline: np.ndarray | None, ax: Axes | None = None, snippets: int = 10, note: str = "") -> Axes:
-    """The outline of the sound track over the snippets, its lowest and highest amplitude (point, 2) in -1..1, or without one a note."""
+    """Draws the outline of the sound, its lowest and highest amplitude (point, 2) in -1..1, or writes the note where there is none."""
     ax = _media_axes(ax, "Waveform")
     ax.add_patch(Rectangle((0, 0), snippets, 1, facecolor=MARKED, edgecolor=QUIET, linewidth=0.5))
     if outline is None:
@@ -249,12 +250,12 @@ def _media_axes(ax: Axes | None, title: str) -> Axes:
 
 
 def _height(chosen: Sequence[str]) -> float:
-    """Inches that curves need so that the legend beside them fits."""
+    """Returns the inches that curves need so that the legend beside them fits."""
     return max(3.6, 1.0 + key_height(chosen))
 
 
 def _series(categories: Sequence[str], chosen: Sequence[str], modalities: Sequence[str]) -> list[tuple[str, int, int]]:
-    """(modality, number among the chosen, index among all) of each series. Raises InputError on an unknown category."""
+    """Lists (modality, number among the chosen, index among all) of each series. Raises InputError on an unknown category."""
     unknown = [c for c in chosen if c not in categories]
     if unknown:
         raise InputError(f"{unknown[0]!r} is not a category of this data: use any of {', '.join(categories)}.")

@@ -18,7 +18,7 @@ STUDIES: dict[str, str] = {
 
 _HOMES = {
     "Job": "grid", "run_grid": "grid", "collect": "records", "freeze": "records", "numbers": "records",
-    "summarise": "statistics", "claims_table": "claims", "make_table": "tables",
+    "summarise": "statistics", "claims_table": "claims", "per_category": "claims",
 }
 
 

@@ -37,7 +37,7 @@ from .workers import Task, backend, finish, results
 __all__ = ["Job", "Trained", "collect", "failures", "jobs", "run", "run_grid", "threshold_curve", "train_and_evaluate"]
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
-CURVE = np.round(np.arange(0.05, 0.96, 0.05), 2)  # snippet thresholds at which val is scored
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)  # at which val is scored
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Trained:
     rolls: np.ndarray
 
 
-Measure = Callable[[Trained], dict[str, Any]]  # what a study adds to each run's record; a function of a module, so that it travels
+Measures = Mapping[str, Callable[[Trained], Any]]  # what a study adds to each record; functions of a module, so that they travel
 
 
 def jobs(
@@ -94,30 +94,30 @@ def jobs(
 
 def run_grid(
     grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None, scheduler: str | None = None,
-    measure: Measure | None = None, extend: str | None = None,
+    measures: Measures | None = None, extend: str | None = None,
 ) -> pd.DataFrame:
     """Runs the jobs that are not finished yet in `folder` and returns all of them, as `collect` does.
 
     A run is finished where its record has the job's config and the checksums of the job's data. `extend` names a frozen study whose
     runs count as finished where `Identity.holds` says that their data are these. `workers` local processes with `threads` threads
     each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the workers of that cluster, which must be able to load
-    the data by the same name. Each data set's and seed's earlier stage is trained first, once. `measure` adds to each record.
-    Raises InputError when another process writes to the folder, or when data cannot be loaded.
+    the data by the same name. Each data set's and seed's earlier stage is trained first, once. `measures`: entries of each record
+    beside those of `run`. Raises InputError when another process writes to the folder, or when data cannot be loaded.
     """
     folder, frozen = Path(folder), {} if extend is None else read(extend)
-    with hold(folder), backend(workers, threads, scheduler):
-        found = {key: identify(*key) for key in {(job.data, job.splits) for job in grid}}
-        owners = {job: found[job.data, job.splits] for job in grid}
+    found = {key: identify(*key) for key in {(job.data, job.splits) for job in grid}}
+    owners = {job: found[job.data, job.splits] for job in grid}
+    files = {job: folder / owner.folder / job.file for job, owner in owners.items()}
+    with backend(workers, threads, scheduler), hold(folder):
         for identity in found.values():
             write_manifest(folder, identity)
-        files = {job: folder / owner.folder / job.file for job, owner in owners.items()}
         for job, owner in owners.items():
             known = frozen.get(f"{owner.given}/{job.file}", {})
             if owner.holds(known) and not is_done(files[job], job, owner):
                 write_json(files[job], known)
-        todo = [job for job, owner in owners.items() if not is_done(files[job], job, owner)]
+        todo = [job for job, owner in owners.items() if not is_done(files[job], job, owner, measures or ())]
         prepared = _prepared(todo, threads, device)
-        calls = {job: partial(run, job, device, prepared.get(job), measure) for job in todo}
+        calls = {job: partial(run, job, device, prepared.get(job), measures) for job in todo}
         finish({files[job]: Task(job.variant, job.config.seed, call) for job, call in calls.items()}, threads)
     table = collect(folder)
     return table[table["file"].isin([file.relative_to(folder).as_posix() for file in files.values()])].reset_index(drop=True)
@@ -142,21 +142,22 @@ def _prepare(job: Job, device: str | None) -> dict[str, Any]:
     return {"supervision": get(job.config.method).prepare(job.config, train_set, val_set, stage)}
 
 
-def is_done(file: Path, job: Job, identity: Identity) -> bool:
-    """Whether a file holds a finished run of this job on these data."""
+def is_done(file: Path, job: Job, identity: Identity, entries: Iterable[str] = ()) -> bool:
+    """Whether a file holds a finished run of this job on these data, with these entries."""
     try:
         record = read_json(file)
-        return is_finished(record) and type(job.config).from_dict(record["config"]) == job.config and identity.holds(record)
+        is_ours = type(job.config).from_dict(record["config"]) == job.config and identity.holds(record)
+        return is_finished(record) and is_ours and record.keys() >= set(entries)
     except (InputError, KeyError, TypeError, AttributeError):
         return False
 
 
 def run(
-    job: Job, device: str | None = None, supervision: Supervision | None = None, measure: Measure | None = None
+    job: Job, device: str | None = None, supervision: Supervision | None = None, measures: Measures | None = None
 ) -> dict[str, Any]:
     """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val.
 
-    `supervision`: what the method's `prepare` makes, where it is made already. `measure` adds to the record.
+    `supervision`: what the method's `prepare` makes, where it is made already. `measures`: further entries of the record.
     """
     load = partial(data.load, job.data)
     trained, record = _train_and_score(job.config, job.data, load, job.split, device, supervision=supervision, progress=False)
@@ -166,7 +167,7 @@ def run(
         "split": job.split, "scores": score(job.config, trained.rolls, reference),
         "per_video": _type_per_video(trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
         "val_by_snippet_threshold": curve, "history": trained.run.history.round(5).to_dict("list"),
-    } | ({} if measure is None else measure(trained))
+    } | {name: measure(trained) for name, measure in (measures or {}).items()}
 
 
 def train_and_evaluate(
@@ -239,8 +240,8 @@ def threshold_curve(evidence: Evidence, thresholds: Thresholds, reference: np.nd
     """Type F at both levels over snippet thresholds, the video thresholds left as they are; empty for AVE's task."""
     if thresholds.both is not None:
         return {}
-    curve: dict[str, list[float]] = {"threshold": CURVE.tolist(), **{f"{level}.{KEPT_PER_VIDEO}": [] for level in metrics.LEVELS}}
-    for value in CURVE:
+    curve: dict[str, list[float]] = {"threshold": THRESHOLDS.tolist(), **{f"{level}.{KEPT_PER_VIDEO}": [] for level in metrics.LEVELS}}
+    for value in THRESHOLDS:
         changed = replace(thresholds, snippet=np.full_like(thresholds.snippet, value))
         scores = metrics.f_scores(decode(evidence, changed), reference)
         for level in metrics.LEVELS:

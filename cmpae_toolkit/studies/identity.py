@@ -103,5 +103,7 @@ def short_name(data_name: str | Path) -> str:
 
 
 def write_manifest(folder: Path, identity: Identity) -> None:
-    """`data.json`, which says what data the runs beside it belong to."""
-    write_json(folder / identity.folder / MANIFEST, asdict(identity))
+    """`data.json`, which says what data the runs beside it belong to; written once."""
+    file = folder / identity.folder / MANIFEST
+    if not file.is_file():
+        write_json(file, asdict(identity))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,15 +20,15 @@ from .grid import Job, Trained, run_grid
 def run(data: Sequence[str] = ("small",), *, seeds: int = 3, out: Path = Path("runs/one_sided"), workers: int = 1) -> pd.DataFrame:
     """Trains what is missing in `out` and returns the mean shares."""
     grid = [Job(row, table_runs(name)[row].changed(seed=seed), name) for seed in range(seeds) for name in data for row in TABLE_5]
-    return mean_shares(run_grid(grid, out, workers=workers, measure=measure))
+    return mean_shares(run_grid(grid, out, workers=workers, measures={"shares": measured_shares}))
 
 
-def measure(trained: Trained) -> dict[str, Any]:
-    """What the study adds to a run's record."""
-    return {"shares": shares(trained.rolls, trained.test_set.reference)}
+def measured_shares(trained: Trained) -> dict[str, dict[str, float | None]]:
+    """`shares` of a trained run on test."""
+    return shares(trained.rolls, trained.test_set.reference)
 
 
-def shares(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, float]]:
+def shares(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, float | None]]:
     """Percent of (video, category) pairs, by modality: "false alarms" where only the other modality has the event, and "found".
 
     Rolls (video, modality, snippet, category), bool; None where there is no such pair.

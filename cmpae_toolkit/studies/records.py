@@ -35,8 +35,10 @@ def read(source: str | Path) -> dict[str, dict[str, Any]]:
     folder = Path(source)
     if folder.is_dir():
         return {file.relative_to(folder).as_posix(): read_json(file) for file in sorted(folder.rglob("*.json"))}
+    if not isinstance(source, str) or folder.name != source:
+        raise InputError(f"{source} is no folder of runs: give one that `cmpae study` or `cmpae tables` wrote to.")
     raise InputError(
-        f"there is neither a folder {str(source)!r} nor a stored study of that name: the stored studies are in the folder results/ of "
+        f"there is neither a folder {source!r} nor a stored study of that name: the stored studies are in the folder results/ of "
         f"the repository, which `pip install -e .` in a clone of it makes readable."
     )
 

@@ -8,8 +8,7 @@ import pytest
 from ave_folder import AUDIO, ORDERS, ROWS, VISUAL, features, put, write_ave, write_background
 
 from cmpae_toolkit import data
-from cmpae_toolkit.data import AVE_CATEGORIES, ave, ave_labels, ave_truth, h5, load, load_ave, open_store, pack, read_ave, splits
-from cmpae_toolkit.data import features as feature_module
+from cmpae_toolkit.data import AVE_CATEGORIES, arrays, ave, ave_labels, ave_truth, h5, load, load_ave, open_store, pack, read_ave, splits
 from cmpae_toolkit.errors import InputError
 
 
@@ -131,7 +130,7 @@ def test_background_of_another_shape(folder):
 
 def test_packed_in_the_order_of_the_file_and_equal_in_float16(folder, monkeypatch):
     write_background(folder)
-    monkeypatch.setattr(feature_module, "BLOCK", 2)
+    monkeypatch.setattr(arrays, "BLOCK", 2)
     read, blocks = h5.read_rows, []
     monkeypatch.setattr(h5, "read_rows", lambda path, *rest: blocks.append((path.name, rest[-1])) or read(path, *rest))
     packed = open_store(pack(folder, "train", background=True, progress=False))

@@ -16,7 +16,7 @@ import pytest
 
 from cmpae_toolkit import _files, batches, data, inference, train
 from cmpae_toolkit.config import presets
-from cmpae_toolkit.data import VideoSet, features, load, load_folder, open_store, pack, verify
+from cmpae_toolkit.data import VideoSet, arrays, load, load_folder, open_store, pack, verify
 from cmpae_toolkit.errors import InputError, InputWarning
 
 COUNT = 150  # more than two chunks
@@ -40,13 +40,13 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def reads(monkeypatch) -> list[str]:
     """The name of every feature file whose values are read from now on."""
-    done, read = [], features._read
+    done, read = [], arrays._read
 
     def counted(places, video):
         done.extend(place.path.name for place in places)
         return read(places, video)
 
-    monkeypatch.setattr(features, "_read", counted)
+    monkeypatch.setattr(arrays, "_read", counted)
     return done
 
 
@@ -87,8 +87,8 @@ def test_an_interrupted_packing_leaves_nothing(folder, monkeypatch, error):
             raise error
         return read(places, video)
 
-    read, out = features._read, folder.parent / "stores" / "val"
-    monkeypatch.setattr(features, "_read", interrupted)
+    read, out = arrays._read, folder.parent / "stores" / "val"
+    monkeypatch.setattr(arrays, "_read", interrupted)
     expected = pytest.raises(InputError, match="No space") if isinstance(error, OSError) else pytest.raises(error)
     with expected:
         pack(folder, "val", out, progress=False)

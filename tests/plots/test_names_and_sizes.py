@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import cbook
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 from states import LEVELS, SCORES, make_state
@@ -137,3 +138,10 @@ def test_five_hundred_names_make_a_picture_that_scales(name):
         assert len(rows) < MANY / 2
         # what matplotlib measures of a line has room above its letters
         assert all(step > 0.85 * rows[0].height for step in np.diff(sorted((box.y0 + box.y1) / 2 for box in rows)))
+
+
+def test_bars_of_many_rows_keep_their_colour():
+    """White edges would cover bars of a tenth of a millimetre."""
+    ax = PICTURES["category_frequencies"](tuple(f"category {i}" for i in range(MANY)))
+    assert {bar.get_edgecolor()[3] for bar in ax.patches} == {0} and len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 3
+    assert {to_hex(bar.get_edgecolor()) for bar in PICTURES["category_frequencies"](NASTY).patches} == {"#ffffff"}

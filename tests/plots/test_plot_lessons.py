@@ -1,6 +1,8 @@
 """The course's pictures: what is drawn is what was given."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +90,15 @@ def test_keep_writes_into_a_temporary_folder_that_ends_with_the_process(tmp_path
     folder, *files = done.stdout.split()
     assert files == ["a.png", "b.png"] and Path(folder).parent == tmp_path / "temporary"
     assert not any(any((tmp_path / name).iterdir()) for name in ("figures", "notebooks", "temporary"))
+
+
+def test_notebooks_write_figures_through_keep_alone():
+    """Reading the course must change no file: whatever a cell writes beside temporary folders goes through `figures_folder`."""
+    for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code":
+                assert not re.search(r"\.\./figures|savefig|print_png", source), source
 
 
 def test_the_alternative_text_says_every_title():

@@ -259,13 +259,6 @@ def test_data_set_pictures_without_events():
     assert drawn(plots.modality_shares("abc", none)) and drawn(plots.durations(none))
 
 
-def test_runs_of_true():
-    roll = np.array([[True, True, False, True], [False, True, True, False], [False] * 4])
-    starts, ends = theme.runs(roll)
-    assert list(zip(starts, ends, strict=True)) == [(0, 2), (3, 4), (1, 3)]
-    assert [x.tolist() for x in theme.runs(roll[1])] == [[1], [3]]
-
-
 def test_lengths_of_runs():
     roll = np.zeros((2, 5, 1), bool)
     roll[0, [0, 1, 3], 0], roll[1, :, 0] = True, True

@@ -122,6 +122,9 @@ def test_two_grids_in_one_folder(tmp_path):
         other.send_signal(signal.SIGKILL)
         other.wait()
         other.stdout.close()
+    with pytest.raises(InputError, match="no data set"):
+        run_grid(jobs({"full": {}}, BASE, ["nowhere"], [0]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
     with hold(tmp_path), pytest.raises(InputError, match="is writing to"), hold(tmp_path):
         pass
     (tmp_path / "file").write_text("")

@@ -57,8 +57,10 @@ def test_two_data_sets_of_one_name_are_told_apart(tmp_path):
 
 
 def test_bad_sources_are_one_sentence(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="neither a folder"):
+    with pytest.raises(InputError, match="nowhere is no folder of runs"):
         records.collect(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="neither a folder 'tabels' nor a stored study"):
+        records.collect("tabels")
     with pytest.raises(InputError, match="no finished run to freeze"):
         records.freeze(tmp_path, "nothing", tmp_path)
     monkeypatch.setattr(records, "RESULTS", tmp_path / "installed")  # a package without the repository around it
