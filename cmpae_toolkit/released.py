@@ -101,7 +101,7 @@ def _weights_only(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(_numpy_state_types()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
-        named = re.search(r"(?:GLOBAL|global|Unsupported (?:class|operand)):? ([\w.]+)", str(error))  # of torch's text only what was found:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))  # of torch's text only what was found:
         what = f"it holds {named[1]}, which is code and is never run" if named else "it is damaged"  # its advice is to run it
         raise InputError(f"{path} cannot be read as weights only: {what}; get it again from its authors.") from None
     if not isinstance(content, Mapping):

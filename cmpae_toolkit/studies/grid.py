@@ -208,16 +208,16 @@ def _check_replaceable(out: Path, config: MethodConfig, sets: Mapping[str, Video
     """Raises InputError, naming what differs, when a folder holds a finished run of another config, seed or other data."""
     try:
         record = read_json(out / "run.json")
-    except InputError:
+        about, stored = dict(record["data"]), dict(record["config"])
+    except (InputError, KeyError, TypeError, ValueError):
         return  # no finished run
-    about = record.get("data", {})
     theirs = about.get("checksums") or {"train": about.get("checksum"), "test": about.get("test_checksum")}
     differing = [] if all(sets[split].checksum() == theirs[split] for split in theirs) else ["data"]
-    ours, stored = json.loads(json.dumps(config.to_dict())), record.get("config", {})
+    ours = json.loads(json.dumps(config.to_dict()))
     differing += [name for name in ours | stored if ours.get(name) != stored.get(name)]
     if differing:
-        also = f"{', '.join(differing[:4])}{' and more' if len(differing) > 4 else ''} differ"
-        raise InputError(f"{out} holds a finished run of another setting ({also}): choose another folder, or replace it with overwrite=True.")
+        what = f"{', '.join(differing[:4])}{' and more' if len(differing) > 4 else ''}"
+        raise InputError(f"{out} holds a finished run that differs in {what}: choose another folder, or give overwrite=True.")
 
 
 def _train_and_score(

@@ -68,13 +68,13 @@ def _identify(data_name: str, splits: tuple[str, ...]) -> Identity:
 
 
 def tell(sets: Mapping[str, VideoSet]) -> dict[str, Any]:
-    """Warns of the oddities that loading found, one counted line a kind and split, and of training videos that are in test.
+    """Warns of the oddities that loading found, one counted line a kind, and of training videos that are in test.
 
     Returns all of them for a record: "notices", split -> sentences, and "leaks", id -> split -> file names.
     """
-    for split, videos in sets.items():
-        for line in data.counted(videos.notices):
-            warnings.warn(f"{split}: {line}", InputWarning, stacklevel=3)
+    once = dict.fromkeys(notice for videos in sets.values() for notice in videos.notices)  # val and test share lists
+    for line in data.counted(once):
+        warnings.warn(line, InputWarning, stacklevel=3)
     leaks = data.leaks(*sets.values())
     in_test = [names["train"][0] for names in leaks.values() if "train" in names and "test" in names]
     if in_test:

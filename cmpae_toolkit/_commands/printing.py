@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from .config import DataSpec, StreamSpec
-from .data import LLP_CATEGORIES
-from .errors import InputError
-from .method import Method
-from .methods import METHODS, get
+from ..config import DataSpec, StreamSpec
+from ..data import LLP_CATEGORIES
+from ..errors import InputError
+from ..method import Method
+from ..methods import METHODS, get
 
 LLP = DataSpec(
     LLP_CATEGORIES, 10,
