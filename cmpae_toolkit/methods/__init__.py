@@ -15,6 +15,7 @@ METHODS: dict[str, str] = {
     "han": "cmpae_toolkit.methods.han:HAN",
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
+    "avel": "cmpae_toolkit.methods.avel:AVEL",
 }
 
 
