@@ -54,13 +54,24 @@ GUIDED = [  # AVEL's attention over positions
     (r"L1", "hidden"),
     (r"L2", "classifier"),
 ]
+PSP = [
+    *GUIDED,
+    (r"linear_v", "narrow"),
+    (r"psp\.v_L1", "propagation.passed.1"),
+    (r"psp\.v_L2", "propagation.compared.1"),
+    (r"psp\.a_L1", "propagation.compared.0"),
+    (r"psp\.a_L2", "propagation.passed.0"),
+    (r"psp\.layer_norm", "propagation.norm"),
+    (r"W3", "temporal_weight"),
+    (r"temperature|W1|W2", None),
+]
 NAMES: dict[str, list[tuple[str, str | None]]] = {
-    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED,
+    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP,
 }
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
-READINGS: dict[str, tuple[str, dict[str, Any]]] = {"avel": ("avel", {"pooling": "max"})}
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {"avel": ("avel", {"pooling": "max"}), "psp": ("psp", {})}
 # our layers that tell the sizes of AVE's methods: an output for each answer, sound in, the map in
-AVE_SIZES = {"avel": ("classifier", "attention.audio", "attention.visual")}
+AVE_SIZES = {preset: ("classifier", "attention.audio", "attention.visual") for preset in ("avel", "psp")}
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
@@ -161,7 +172,7 @@ def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Te
             continue
         for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
-            match = re.fullmatch(rf"{theirs}(?P<rest>(\.out_proj)?(\.\w+)?)", name)
+            match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.\w+)?)", name)
             if match:
                 if ours is not None:
                     value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)

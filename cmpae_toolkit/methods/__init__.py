@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
     "avel": "cmpae_toolkit.methods.avel:AVEL",
+    "psp": "cmpae_toolkit.methods.psp:PSP",
 }
 
 

@@ -1,17 +1,21 @@
 """The AVE methods: parity with outputs recorded from their authors' code, and what the recordings cannot show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from recipe import SEED, ave_inputs, golden, parameters, without_dropout
 
 from cmpae_toolkit import losses, released
+from cmpae_toolkit.batches import take
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
+from cmpae_toolkit.methods.psp import Propagation
 
-METHODS = ("avel",)
+METHODS = ("avel", "psp")
 every_method = pytest.mark.parametrize("name", METHODS)
 STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(8, 4, "visual")}
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -69,7 +73,7 @@ def test_two_training_steps(name, recorded):
 
 
 # the published rates, epoch by epoch
-SCHEDULES = {"avel": [1e-3] * 250}
+SCHEDULES = {"avel": [1e-3] * 250, "psp": [1e-3] * 80 + [8e-4] * 80 + [6.4e-4] * 140}
 
 
 @every_method
@@ -90,24 +94,69 @@ def test_background_is_the_label_of_a_video_without_one(name):
 
 
 def test_avels_readings_differ():
-    """The paper's mean over time is not the released code's maximum; a soft-margin loss of a softmax stays above 0.6."""
+    """The paper's mean over time is not the released code's maximum."""
     features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
-    video = {}
-    for pooling in ("mean", "max"):
-        torch.manual_seed(0)
+    for pooling, by_hand in (("mean", torch.mean), ("max", torch.amax)):
         model = get("avel")(get("avel").Config(pooling=pooling), DataSpec(CATEGORIES, 5, STREAMS))
         scores = model.scores(features)
-        video[pooling] = scores.video
-        torch.testing.assert_close(scores.video, getattr(scores.answer, {"mean": "mean", "max": "amax"}[pooling])(1))
-    assert (video["max"] > video["mean"]).all()
-    batch = Batch(features, torch.tensor([[1.0, 0, 0], [0, 0, 0]]))
+        torch.testing.assert_close(scores.video, by_hand(scores.answer, 1))
+
+
+def test_only_the_released_soft_margin_has_a_floor():
+    """Right and sure: the loss of scores and the cross-entropy come to nothing, that of probabilities stops at 0.6 with 4 answers."""
+    features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
+    model, found = get("avel")(get("avel").Config(), DataSpec(CATEGORIES, 5, STREAMS)), {}
+    torch.nn.init.zeros_(model.classifier.weight)
+    model.classifier.bias.data = torch.tensor([30.0, -30, -30, -30])
     for risk in ("soft_margin_of_probability", "soft_margin_of_score", "cross_entropy"):
         model.config = model.config.changed(risk=risk)
-        with torch.no_grad():
-            model.classifier.weight.zero_(), model.classifier.bias.copy_(torch.tensor([60.0, -60, -60, -60]))
-        loss = model.losses(Batch(features, torch.tensor([[1.0, 0, 0]] * 2)), Moment(1, 0, 1))["joint"]
-        assert (loss > 0.57) == (risk == "soft_margin_of_probability")
-    assert model.losses(batch, Moment(1, 0, 1))["joint"] > 1
+        found[risk] = model.losses(Batch(features, torch.tensor([[1.0, 0, 0]] * 2)), Moment(1, 0, 1))["joint"].item()
+    floor = (np.log1p(np.exp(-1)) + 3 * np.log(2)) / 4
+    assert found == pytest.approx({"soft_margin_of_probability": floor, "soft_margin_of_score": 0, "cross_entropy": 0}, abs=1e-6)
+
+
+def test_propagation_by_hand():
+    """Two snippets: match 4 3 / 0 12 over sqrt(4), rows over their sums 4/7 3/7 / 0 1; the cut of 0.9 / 2 drops the 3/7."""
+    layer = Propagation(4, dropout=0.0, cut=0.9)
+    layer.norm = torch.nn.Identity()
+    for part in (*layer.compared, *layer.passed):
+        torch.nn.init.eye_(part.weight)
+    visual = torch.tensor([[1.0, 0, 0, 0], [0, 3, 0, -1]])
+    audio = torch.tensor([[4.0, 0, 0, -5], [3, 4, 0, 0]])
+    with torch.no_grad():
+        out = layer(torch.stack([audio, visual])[None])[0]
+    torch.testing.assert_close(out[1, 0], visual[0] + 4 / 7 * audio[0].relu())
+    torch.testing.assert_close(out[1, 1], visual[1] + audio[1])
+    torch.testing.assert_close(out[0, 0], audio[0] + visual[0])  # match transposed: 4 0 / 3 12, over their sums 1 0 / 1/5 4/5
+    torch.testing.assert_close(out[0, 1], audio[1] + 4 / 5 * visual[1].relu())
+
+
+def test_psps_temporal_weight_is_at_least_a_half():
+    """sigmoid(relu(w s)): a snippet counts half where w s is negative."""
+    model = get("psp")(get("psp").Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
+    features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
+    answers = {}
+    with torch.no_grad():
+        for weight in (0.0, -1e6, 1e6):
+            model.temporal_weight.weight.fill_(weight)
+            answers[weight] = model.scores(features).answer
+    ratio = torch.stack([answers[-1e6] / answers[0.0], answers[1e6] / answers[0.0]])
+    assert set(ratio.round(decimals=3).unique().tolist()) == {1.0, 2.0} and (ratio.sum(0) - 3).abs().max() < 1e-3
+
+
+def test_psps_shares_are_a_marked_cheat(tiny):
+    config = get("psp").Config(label="share")
+    with pytest.raises(InputError, match="no dense annotations"):
+        get("psp").prepare(config, tiny[0], tiny[1], None)
+    reference = np.zeros((2, 2, 10, len(tiny[1].categories)), bool)
+    reference[0, :, 2:5, 1] = True
+    dense = replace(tiny[1].subset([0, 1]), reference=reference, lengths=np.array([6, 10]))
+    made = get("psp").prepare(config, dense, tiny[1], None)
+    shares = made.targets["answer_share"]
+    assert shares[0, [1, -1]].tolist() == [0.5, 0.5] and shares[1, -1] == 1 and shares.sum() == 2
+    model = get("psp")(config, dense.spec)
+    assert torch.equal(model.label(take(dense, np.array([1, 0]), torch.device("cpu"), made)), shares[[1, 0]])
+    assert get("psp").prepare(get("psp").Config(), dense, tiny[1], None).targets == {}
 
 
 @every_method
