@@ -213,3 +213,38 @@ def max_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor 
         return x.amax(1)
     exists = valid.any(1)
     return masked(x.masked_fill(~exists.unsqueeze(-1), torch.finfo(x.dtype).min).amax(1), exists.any(1))
+
+
+class TransformerLayer(nn.Module):
+    """A transformer's layer with its norms behind each step: attention over a memory (itself where none is given), then two layers.
+
+    Raises InputError where the width is no multiple of the number of heads.
+    """
+
+    def __init__(self, width: int, heads: int, forward_width: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"a width of {width} cannot be shared out to {heads} attention heads: choose a multiple.")
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.linear1, self.linear2 = nn.Linear(width, forward_width), nn.Linear(forward_width, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "video snippet width"], memory: Float[Tensor, "video other width"] | None = None,
+        exists: Bool[Tensor, "video other"] | None = None,
+    ) -> Float[Tensor, "video snippet width"]:
+        """`exists`: what there is of the memory."""
+        x = self.norm1(x + self.dropout(attend(self.attention, x, x if memory is None else memory, exists)))
+        return self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+
+
+def attend(
+    attention: nn.MultiheadAttention, x: Float[Tensor, "video snippet width"], memory: Float[Tensor, "video other width"],
+    exists: Bool[Tensor, "video other"] | None = None,
+) -> Float[Tensor, "video snippet width"]:
+    """What each snippet draws from what there is of a memory; nothing where there is nothing."""
+    if exists is None:
+        return attention(x, memory, memory, need_weights=False)[0]
+    anything = exists.any(-1, keepdim=True)  # a softmax over nothing would be NaN
+    return attention(x, memory, memory, key_padding_mask=~(exists | ~anything), need_weights=False)[0] * anything.unsqueeze(-1)

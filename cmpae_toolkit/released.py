@@ -21,6 +21,7 @@ from .errors import InputError
 from .method import Method
 from .methods import get
 
+UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")  # in LLP's methods
 # their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
 LLP = [
     (r"fc_a(\.0)?", "embedding.audio.layers.audio"),  # the released CMPAE code has an index on layers inside a Sequential
@@ -32,6 +33,7 @@ LLP = [
     (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
     (r"fc_frame_att", "temporal_attention.layer"),
     (r"fc_av_att", "modality_attention"),
+    (rf"(?:{UNUSED.pattern}).*", None),
 ]
 HAN = [*LLP, (r"fc_prob", "classifier")]
 CMPAE = [
@@ -65,18 +67,51 @@ PSP = [
     (r"W3", "temporal_weight"),
     (r"temperature|W1|W2", None),
 ]
+TRANSFORMERS = [  # CMRAN's and CMBS's map attention and encoders; their unused prototypes of layers have no name here
+    (r"v_fc", "embedding"),
+    (r"spatial_channel_att\.affine_audio_1", "attention.audio"),
+    (r"spatial_channel_att\.affine_video_1", "attention.visual"),
+    (r"spatial_channel_att\.affine_bottleneck", "attention.narrow"),
+    (r"spatial_channel_att\.affine_v_c_att", "attention.channels"),
+    (r"spatial_channel_att\.affine_audio_2", "attention.positions.query"),
+    (r"spatial_channel_att\.affine_video_2", "attention.positions.visual"),
+    (r"spatial_channel_att\.affine_v_s_att", "attention.positions.weigh"),
+    *(
+        row for m, modality in enumerate(("audio", "video")) for row in (
+            (rf"{modality}_encoder\.affine_matrix", f"encoder.embedding.{m}"),
+            (rf"{modality}_encoder\.encoder\.layers\.(\d)\.self_attn", rf"encoder.encoders.{m}.\1.attention"),
+            (rf"{modality}_encoder\.encoder\.layers\.(\d)\.(linear[12]|norm[12])", rf"encoder.encoders.{m}.\1.\2"),
+            (rf"{modality}_decoder\.affine_matrix", f"encoder.query_embedding.{m}"),
+            (rf"{modality}_decoder\.decoder\.layers\.0\.multihead_attn", f"encoder.queries.{m}.attention"),
+            (rf"{modality}_decoder\.decoder\.layers\.0\.(linear[12]|norm[12])", rf"encoder.queries.{m}.\1"),
+            (rf"{modality}_encoder\.encoder_layer\..*|{modality}_decoder\.(decoder_layer|decoder\.layers\.0\.self_attn)\..*", None),
+        )
+    ),
+]
+CMRAN = [
+    *TRANSFORMERS,
+    (r"AVInter\.video_multihead", "interaction.attention"),
+    (r"AVInter\.norm1", "interaction.norm"),
+    (r"localize_module\.classifier", "relevance"),
+    (r"localize_module\.event_classifier", "category"),
+    (r"spatial_channel_att\.affine_video_guided_[12]", None),
+]
 NAMES: dict[str, list[tuple[str, str | None]]] = {
-    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP,
+    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP, "cmran": CMRAN,
 }
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
-READINGS: dict[str, tuple[str, dict[str, Any]]] = {"avel": ("avel", {"pooling": "max"}), "psp": ("psp", {})}
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}),
+}
 # our layers that tell the sizes of AVE's methods: an output for each answer, sound in, the map in
-AVE_SIZES = {preset: ("classifier", "attention.audio", "attention.visual") for preset in ("avel", "psp")}
+AVE_SIZES = {
+    "avel": ("classifier", "attention.audio", "attention.visual"), "psp": ("classifier", "attention.audio", "attention.visual"),
+    "cmran": ("category", "attention.audio", "embedding"),
+}
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
 )
-UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
@@ -168,8 +203,6 @@ def _numpy_state_types() -> list[Any]:
 def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Tensor]:
     renamed = {}
     for name, value in state.items():
-        if UNUSED.match(name):
-            continue
         for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
             match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.\w+)?)", name)

@@ -17,6 +17,7 @@ METHODS: dict[str, str] = {
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
     "avel": "cmpae_toolkit.methods.avel:AVEL",
     "psp": "cmpae_toolkit.methods.psp:PSP",
+    "cmran": "cmpae_toolkit.methods.cmran:CMRAN",
 }
 
 

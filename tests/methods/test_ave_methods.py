@@ -15,7 +15,7 @@ from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
 from cmpae_toolkit.methods.psp import Propagation
 
-METHODS = ("avel", "psp")
+METHODS = ("avel", "psp", "cmran")
 every_method = pytest.mark.parametrize("name", METHODS)
 STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(8, 4, "visual")}
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -30,7 +30,11 @@ def outputs(model, features):
     """What was recorded, by its name there."""
     with torch.no_grad():
         scores = model.scores(features)
-    return {"video_probability": scores.video.softmax(-1), "snippet_score": scores.answer}
+        video = {"video_probability": scores.video.softmax(-1)}
+        if not hasattr(model, "relevance_and_category"):
+            return video | {"snippet_score": scores.answer}
+        relevance, category = model.relevance_and_category(features, None, True)
+        return video | {"event_relevance": relevance, "category_score": category}
 
 
 def assert_outputs(model, recorded, prefix, tolerance):
@@ -73,7 +77,10 @@ def test_two_training_steps(name, recorded):
 
 
 # the published rates, epoch by epoch
-SCHEDULES = {"avel": [1e-3] * 250, "psp": [1e-3] * 80 + [8e-4] * 80 + [6.4e-4] * 140}
+SCHEDULES = {
+    "avel": [1e-3] * 250, "psp": [1e-3] * 80 + [8e-4] * 80 + [6.4e-4] * 140,
+    "cmran": [5e-4] * 5 + [2.5e-4] * 15 + [1.25e-4] * 20 + [6.25e-5] * 160,
+}
 
 
 @every_method
