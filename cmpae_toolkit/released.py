@@ -96,17 +96,35 @@ CMRAN = [
     (r"localize_module\.event_classifier", "category"),
     (r"spatial_channel_att\.affine_video_guided_[12]", None),
 ]
+CMBS = [
+    *TRANSFORMERS,
+    (r"spatial_channel_att\.video_(query|key|value)", r"self_attention.\1"),
+    (r"spatial_channel_att\.norm", "self_attention.norm"),
+    (r"spatial_channel_att\.affine_video_ave", "own_attention.query"),
+    (r"spatial_channel_att\.affine_video_3", "own_attention.visual"),
+    (r"spatial_channel_att\.ave_v_att", "own_attention.weigh"),
+    (r"video_gated\.0", "gates.0"),  # named after the modality whose features it gates first; it reads the audio encoder
+    (r"audio_gated\.0", "gates.1"),
+    (r"audio_cas", "own_classifiers.0"),
+    (r"video_cas", "own_classifiers.1"),
+    (r"AVInter\.video_multihead", "visual_interaction.attention"),
+    (r"AVInter\.norm1", "visual_interaction.norm"),
+    (r"VAInter\.video_multihead", "audio_interaction.attention"),
+    (r"VAInter\.norm1", "audio_interaction.norm"),
+    (r"CAS_model\.classifier\.0", "classifier"),
+    (r"spatial_channel_att\.ave_bottleneck|classifier", None),
+]
 NAMES: dict[str, list[tuple[str, str | None]]] = {
-    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP, "cmran": CMRAN,
+    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP, "cmran": CMRAN, "cmbs": CMBS,
 }
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}),
+    "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}), "cmbs": ("cmbs", {"event_gate": "always_open"}),
 }
 # our layers that tell the sizes of AVE's methods: an output for each answer, sound in, the map in
 AVE_SIZES = {
     "avel": ("classifier", "attention.audio", "attention.visual"), "psp": ("classifier", "attention.audio", "attention.visual"),
-    "cmran": ("category", "attention.audio", "embedding"),
+    "cmran": ("category", "attention.audio", "embedding"), "cmbs": ("classifier", "attention.audio", "embedding"),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
@@ -209,7 +227,7 @@ def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Te
             if match:
                 if ours is not None:
                     value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                    renamed[match.expand(ours) + match["rest"]] = value
+                    renamed[match.expand(ours) + match["rest"]] = value[..., 0] if value.ndim == 3 else value  # a convolution of size 1
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")

@@ -18,6 +18,7 @@ METHODS: dict[str, str] = {
     "avel": "cmpae_toolkit.methods.avel:AVEL",
     "psp": "cmpae_toolkit.methods.psp:PSP",
     "cmran": "cmpae_toolkit.methods.cmran:CMRAN",
+    "cmbs": "cmpae_toolkit.methods.cmbs:CMBS",
 }
 
 

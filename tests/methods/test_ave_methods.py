@@ -15,7 +15,7 @@ from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
 from cmpae_toolkit.methods.psp import Propagation
 
-METHODS = ("avel", "psp", "cmran")
+METHODS = ("avel", "psp", "cmran", "cmbs")
 every_method = pytest.mark.parametrize("name", METHODS)
 STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(8, 4, "visual")}
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -80,6 +80,7 @@ def test_two_training_steps(name, recorded):
 SCHEDULES = {
     "avel": [1e-3] * 250, "psp": [1e-3] * 80 + [8e-4] * 80 + [6.4e-4] * 140,
     "cmran": [5e-4] * 5 + [2.5e-4] * 15 + [1.25e-4] * 20 + [6.25e-5] * 160,
+    "cmbs": [6e-4] * 10 + [3e-4] * 10 + [1.5e-4] * 20 + [7.5e-5] * 160,
 }
 
 
