@@ -34,8 +34,9 @@ class CMBSConfig(LocalizationConfig):
     beta: Weight = 0.5  # of the picture's own attention
     gamma: Weight = 0.5  # of each modality's own scores
     pooled_snippets: Count = 4  # the video's score is the mean of so many of its snippets' highest
-    # A snippet is background where the gate is below a threshold, here chosen on val as for all methods that give probabilities. The
-    # released code tests the sigmoid of the gate, which is a probability, for more than 0.5: that is always so.
+    # A snippet is background where the gate times the category's probability is below a threshold, which is chosen on val as for all
+    # methods that give probabilities. The released code tests the sigmoid of the gate, itself a probability, for more than 0.5, which is
+    # always so: each video gets one answer on all its snippets.
     event_gate: Literal["threshold", "always_open"] = "threshold"
 
     epochs: Count = 200

@@ -13,6 +13,7 @@ from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
+from cmpae_toolkit.methods.cmbs import mean_of_highest
 from cmpae_toolkit.methods.psp import Propagation
 
 METHODS = ("avel", "psp", "cmran", "cmbs")
@@ -103,7 +104,7 @@ def test_background_is_the_label_of_a_video_without_one(name):
 
 def test_avels_readings_differ():
     """The paper's mean over time is not the released code's maximum."""
-    features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
+    features = some()
     for pooling, by_hand in (("mean", torch.mean), ("max", torch.amax)):
         model = get("avel")(get("avel").Config(pooling=pooling), DataSpec(CATEGORIES, 5, STREAMS))
         scores = model.scores(features)
@@ -112,7 +113,7 @@ def test_avels_readings_differ():
 
 def test_only_the_released_soft_margin_has_a_floor():
     """Right and sure: the loss of scores and the cross-entropy come to nothing, that of probabilities stops at 0.6 with 4 answers."""
-    features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
+    features = some()
     model, found = get("avel")(get("avel").Config(), DataSpec(CATEGORIES, 5, STREAMS)), {}
     torch.nn.init.zeros_(model.classifier.weight)
     model.classifier.bias.data = torch.tensor([30.0, -30, -30, -30])
@@ -142,7 +143,7 @@ def test_propagation_by_hand():
 def test_psps_temporal_weight_is_at_least_a_half():
     """sigmoid(relu(w s)): a snippet counts half where w s is negative."""
     model = get("psp")(get("psp").Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
-    features = {n: torch.randn(2, 5 * s.per_snippet, s.width) for n, s in STREAMS.items()}
+    features = some()
     answers = {}
     with torch.no_grad():
         for weight in (0.0, -1e6, 1e6):
@@ -165,6 +166,90 @@ def test_psps_shares_are_a_marked_cheat(tiny):
     model = get("psp")(config, dense.spec)
     assert torch.equal(model.label(take(dense, np.array([1, 0]), torch.device("cpu"), made)), shares[[1, 0]])
     assert get("psp").prepare(get("psp").Config(), dense, tiny[1], None).targets == {}
+
+
+def some(streams=STREAMS, videos=2, snippets=5):
+    return {n: torch.randn(videos, snippets * s.per_snippet, s.width) for n, s in streams.items()}
+
+
+@pytest.mark.parametrize("name", ["cmran", "cmbs"])
+def test_transformers_know_no_order(name):
+    """Snippets in another order get the same answers in that order, and the video the same."""
+    model = get(name)(get(name).Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
+    features, order = some(), torch.tensor([3, 0, 4, 1, 2])
+    moved = {n: x.unflatten(1, (5, -1))[:, order].flatten(1, 2) for n, x in features.items()}
+    with torch.no_grad():
+        first, second = model.scores(features), model.scores(moved)
+    torch.testing.assert_close(second.snippet, first.snippet[:, order])
+    torch.testing.assert_close(second.video, first.video)
+
+
+def test_cmran_answers_background_where_the_gate_is_closed():
+    model = get("cmran")(get("cmran").Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
+    features = some()
+    with torch.no_grad():
+        relevance, _ = model.relevance_and_category(features, None, True)
+        model.relevance.bias -= relevance.median()
+        model.category.bias += torch.tensor([0, 100.0, 0, 0])
+        rolls = model.decode(model(features), model.thresholds())
+    is_open = (relevance > relevance.median()).numpy()
+    assert 0 < is_open.sum() < is_open.size
+    assert np.array_equal(rolls, np.broadcast_to((is_open[..., None] & np.array([False, True, False]))[:, None], rolls.shape))
+
+
+def test_cmbs_gate_in_both_readings():
+    """As released every snippet gets the video's answer; else the event is where gate and category together reach a threshold."""
+    model = get("cmbs")(get("cmbs").Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
+    features = some()
+    with torch.no_grad():
+        model.gates[0].weight *= 5
+        gate, category = model.relevance_and_category(features, None, True)
+        evidence = model(features)
+        model.config = model.config.changed(event_gate="always_open")
+        released_rolls = model.decode(model(features), model.thresholds())
+    answer = np.eye(4, dtype=bool)[category.argmax(-1)][:, None, None, :3]
+    assert np.array_equal(released_rolls, np.broadcast_to(answer, released_rolls.shape))
+    chosen = category[:, :3].argmax(-1)
+    sure = gate * category.softmax(-1)[[0, 1], chosen].unsqueeze(1)
+    rolls = model.decode(evidence, replace(model.thresholds(), both=sure.median().item() ** 2 + 1e-7))
+    wanted = (sure > sure.median()).numpy()[..., None] & np.eye(3, dtype=bool)[chosen][:, None]
+    assert wanted.sum() == 5 and np.array_equal(rolls, np.broadcast_to(wanted[:, None], rolls.shape))
+
+
+def test_the_mean_of_the_highest():
+    """The 2 highest of those that exist; fewer where there are fewer, 0 where there is none."""
+    x = torch.tensor([[5.0, 1, 3, 9]] * 4).unsqueeze(-1)
+    exists = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]], dtype=torch.bool)
+    valid = torch.stack([exists, torch.zeros_like(exists)], dim=1)
+    assert mean_of_highest(x, 2, valid).flatten().tolist() == [7, 4, 1, 0]
+    assert mean_of_highest(x, 2, None).flatten().tolist() == [7] * 4 and mean_of_highest(x, 9, None)[0] == 4.5
+
+
+@every_method
+def test_further_visual_streams_are_heard(name):
+    """A second visual stream changes the answer as the mean over its positions, whatever their order."""
+    streams = STREAMS | {"clip": StreamSpec(5, 2, "visual")}
+    model = get(name)(get(name).Config(), DataSpec(CATEGORIES, 5, streams)).eval()
+    features = some(streams)
+    swapped = features | {"clip": features["clip"].unflatten(1, (5, 2)).flip(2).flatten(1, 2)}
+    other = features | {"clip": features["clip"] + 1}
+    with torch.no_grad():
+        video = [model.scores(f).video for f in (features, swapped, other)]
+    torch.testing.assert_close(video[1], video[0])
+    assert model.attended == "frames" and (video[2] - video[0]).abs().min() > 0
+
+
+@every_method
+def test_cross_attention_can_be_left_out(name):
+    model = get(name)(get(name).Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
+    features = some()
+    with torch.no_grad():
+        both, alone = model(features), model(features, cross_attention=False)
+    assert not torch.allclose(both.joint.probability, alone.joint.probability, atol=1e-6)
+    if hasattr(model, "encoder"):  # the sound's features do not know the picture
+        sound = torch.randn(2, 5, 6)
+        one, two = (model.encoder((sound, torch.randn(2, 5, 512)), None, False)[1][:, 0] for _ in range(2))
+        assert torch.equal(one, two)
 
 
 @every_method
