@@ -20,6 +20,7 @@ from .decode import Thresholds
 from .errors import InputError
 from .method import Method
 from .methods import get
+from .methods.ave_names import AVE_NAMES, AVE_SIZES
 
 UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")  # in LLP's methods
 # their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
@@ -45,86 +46,10 @@ CMPAE = [
     (r"classifier1\.0", "joint_branch.layer"),
     (r"classifier2", "joint_branch.head"),
 ]
-GUIDED = [  # AVEL's attention over positions
-    (r"(?:attention\.)?affine_audio", "attention.audio"),
-    (r"(?:attention\.)?affine_video", "attention.visual"),
-    (r"(?:attention\.)?affine_g", "attention.from_audio"),
-    (r"(?:attention\.)?affine_v", "attention.from_visual"),
-    (r"(?:attention\.)?affine_h", "attention.weigh"),
-    (r"(?:lstm_a_v\.)?lstm_audio", "lstms.0"),
-    (r"(?:lstm_a_v\.)?lstm_video", "lstms.1"),
-    (r"L1", "hidden"),
-    (r"L2", "classifier"),
-]
-PSP = [
-    *GUIDED,
-    (r"linear_v", "narrow"),
-    (r"psp\.v_L1", "propagation.passed.1"),
-    (r"psp\.v_L2", "propagation.compared.1"),
-    (r"psp\.a_L1", "propagation.compared.0"),
-    (r"psp\.a_L2", "propagation.passed.0"),
-    (r"psp\.layer_norm", "propagation.norm"),
-    (r"W3", "temporal_weight"),
-    (r"temperature|W1|W2", None),
-]
-TRANSFORMERS = [  # CMRAN's and CMBS's map attention and encoders; their unused prototypes of layers have no name here
-    (r"v_fc", "embedding"),
-    (r"spatial_channel_att\.affine_audio_1", "attention.audio"),
-    (r"spatial_channel_att\.affine_video_1", "attention.visual"),
-    (r"spatial_channel_att\.affine_bottleneck", "attention.narrow"),
-    (r"spatial_channel_att\.affine_v_c_att", "attention.channels"),
-    (r"spatial_channel_att\.affine_audio_2", "attention.positions.query"),
-    (r"spatial_channel_att\.affine_video_2", "attention.positions.visual"),
-    (r"spatial_channel_att\.affine_v_s_att", "attention.positions.weigh"),
-    *(
-        row for m, modality in enumerate(("audio", "video")) for row in (
-            (rf"{modality}_encoder\.affine_matrix", f"encoder.embedding.{m}"),
-            (rf"{modality}_encoder\.encoder\.layers\.(\d)\.self_attn", rf"encoder.encoders.{m}.\1.attention"),
-            (rf"{modality}_encoder\.encoder\.layers\.(\d)\.(linear[12]|norm[12])", rf"encoder.encoders.{m}.\1.\2"),
-            (rf"{modality}_decoder\.affine_matrix", f"encoder.query_embedding.{m}"),
-            (rf"{modality}_decoder\.decoder\.layers\.0\.multihead_attn", f"encoder.queries.{m}.attention"),
-            (rf"{modality}_decoder\.decoder\.layers\.0\.(linear[12]|norm[12])", rf"encoder.queries.{m}.\1"),
-            (rf"{modality}_encoder\.encoder_layer\..*|{modality}_decoder\.(decoder_layer|decoder\.layers\.0\.self_attn)\..*", None),
-        )
-    ),
-]
-CMRAN = [
-    *TRANSFORMERS,
-    (r"AVInter\.video_multihead", "interaction.attention"),
-    (r"AVInter\.norm1", "interaction.norm"),
-    (r"localize_module\.classifier", "relevance"),
-    (r"localize_module\.event_classifier", "category"),
-    (r"spatial_channel_att\.affine_video_guided_[12]", None),
-]
-CMBS = [
-    *TRANSFORMERS,
-    (r"spatial_channel_att\.video_(query|key|value)", r"self_attention.\1"),
-    (r"spatial_channel_att\.norm", "self_attention.norm"),
-    (r"spatial_channel_att\.affine_video_ave", "own_attention.query"),
-    (r"spatial_channel_att\.affine_video_3", "own_attention.visual"),
-    (r"spatial_channel_att\.ave_v_att", "own_attention.weigh"),
-    (r"video_gated\.0", "gates.0"),  # named after the modality whose features it gates first; it reads the audio encoder
-    (r"audio_gated\.0", "gates.1"),
-    (r"audio_cas", "own_classifiers.0"),
-    (r"video_cas", "own_classifiers.1"),
-    (r"AVInter\.video_multihead", "visual_interaction.attention"),
-    (r"AVInter\.norm1", "visual_interaction.norm"),
-    (r"VAInter\.video_multihead", "audio_interaction.attention"),
-    (r"VAInter\.norm1", "audio_interaction.norm"),
-    (r"CAS_model\.classifier\.0", "classifier"),
-    (r"spatial_channel_att\.ave_bottleneck|classifier", None),
-]
-NAMES: dict[str, list[tuple[str, str | None]]] = {
-    "released": CMPAE, "jomold": HAN, "han": HAN, "avel": GUIDED, "psp": PSP, "cmran": CMRAN, "cmbs": CMBS,
-}
+NAMES: dict[str, list[tuple[str, str | None]]] = {"released": CMPAE, "jomold": HAN, "han": HAN, **AVE_NAMES}
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}), "cmbs": ("cmbs", {"event_gate": "always_open"}),
-}
-# our layers that tell the sizes of AVE's methods: an output for each answer, sound in, the map in
-AVE_SIZES = {
-    "avel": ("classifier", "attention.audio", "attention.visual"), "psp": ("classifier", "attention.audio", "attention.visual"),
-    "cmran": ("category", "attention.audio", "embedding"), "cmbs": ("classifier", "attention.audio", "embedding"),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
@@ -227,7 +152,7 @@ def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Te
             if match:
                 if ours is not None:
                     value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                    renamed[match.expand(ours) + match["rest"]] = value[..., 0] if value.ndim == 3 else value  # a convolution of size 1
+                    renamed[match.expand(ours) + match["rest"]] = value.squeeze(-1) if value.ndim == 3 else value  # a convolution of size 1
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from recipe import SEED, ave_inputs, golden, parameters, without_dropout
+from safetensors.torch import save_file
 
 from cmpae_toolkit import losses, released
 from cmpae_toolkit.batches import take
@@ -75,6 +76,24 @@ def test_two_training_steps(name, recorded):
         loss.backward()
         optimizer.step()
     assert_outputs(model.eval(), recorded, f"{name}/after/", 2e-3)
+
+
+def test_other_sizes_load_and_wrong_states_are_named(tmp_path):
+    state = parameters("psp")
+    for key, rows in (("L2.weight", 6), ("attention.affine_v.weight", 9), ("attention.affine_g.weight", 9)):
+        state[key] = state[key][:rows]
+    state["W3.weight"], state["attention.affine_h.weight"] = state["W3.weight"][:, :6], state["attention.affine_h.weight"][:, :9]
+    save_file({key: torch.from_numpy(value.copy()) for key, value in state.items()}, tmp_path / "psp.safetensors")
+    run = released.load_checkpoint(tmp_path / "psp.safetensors", "psp")
+    assert len(run.spec.categories) == 5 and run.spec.streams["frames"] == StreamSpec(512, 9, "visual")
+    with pytest.raises(InputError, match=r"hidden.weight has shape \(64, 7\)"):
+        released.load_state_dict(state | {"L1.weight": np.zeros((64, 7))}, "psp")
+    with pytest.raises(InputError, match=r"classifier\.weight' is missing or misshapen"):
+        released.load_state_dict({key: value for key, value in state.items() if key != "L2.weight"}, "psp")
+    with pytest.raises(InputError, match=r"classifier\.weight has shape"):
+        released.load_state_dict(parameters("cmbs") | {"CAS_model.classifier.0.weight": np.zeros((29, 256, 2))}, "cmbs")
+    with pytest.raises(InputError, match="is not one of the released code"):
+        released.load_state_dict(state, "avel")
 
 
 # the published rates, epoch by epoch
@@ -250,6 +269,31 @@ def test_cross_attention_can_be_left_out(name):
         sound = torch.randn(2, 5, 6)
         one, two = (model.encoder((sound, torch.randn(2, 5, 512)), None, False)[1][:, 0] for _ in range(2))
         assert torch.equal(one, two)
+
+
+FIELDS = {
+    "avel": dict(pooling="max", risk="cross_entropy"),
+    "psp": dict(attention_dropout=0.9, cut=0.2, risk="soft_margin_of_score"),
+    "cmran": dict(visual_dropout=0.9, attention_dropout=0.9, relevance_threshold=0.0, risk="cross_entropy"),
+    "cmbs": dict(visual_dropout=0.9, attention_dropout=0.9, interaction_dropout=0.9, alpha=0.9, beta=0.1, gamma=0.2, pooled_snippets=1,
+                 event_gate="always_open", risk="cross_entropy"),
+}
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, fields in FIELDS.items() for field in fields])
+def test_every_own_field_matters(name, field):
+    """It changes an answer or the loss, with all random numbers the same."""
+    features, found = some(), []
+    batch = Batch(features, torch.tensor([[1.0, 0, 0], [0, 0, 0]]))
+    for config in (get(name).Config(), get(name).Config().changed(**{field: FIELDS[name][field]})):
+        torch.manual_seed(0)
+        model = get(name)(config, DataSpec(CATEGORIES, 5, STREAMS))
+        if field == "relevance_threshold":  # all gates are closed, then open
+            torch.nn.init.constant_(model.relevance.bias, -9.0)
+            torch.nn.init.constant_(model.category.bias[:1], 9.0)
+        answer = model.scores(features).answer
+        found.append([model.losses(batch, Moment(1, 0, 1))["joint"].item(), None if answer is None else answer.argmax(-1).tolist()])
+    assert found[0] != found[1]
 
 
 @every_method
