@@ -15,7 +15,7 @@ from ._files import read_tensors
 from .checkpoint import Run, check_finite
 from .config import MODALITIES, DataSpec, StreamSpec, presets
 from .data.annotations import LLP_CATEGORIES
-from .data.ave_lists import AVE_CATEGORIES
+from .data.ave import AVE_CATEGORIES
 from .decode import Thresholds
 from .errors import InputError
 from .method import Method
