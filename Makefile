@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 CMPAE_DATA ?= small
-RUN ?= runs/$(notdir $(CMPAE_DATA))
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -37,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 run: $(READY)
-	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --out "$(RUN)" --figures figures
+	$(BIN)/cmpae train --data "$(CMPAE_DATA)" $(if $(RUN),--out "$(RUN)") --figures figures --overwrite
 
 test: $(READY)
 	$(AS_NEW) $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
@@ -62,7 +61,7 @@ notebooks: $(READY)
 	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
-	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint
+	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint --overwrite
 	mkdir -p cmpae_toolkit/assets/simulated_small
 	cp runs/checkpoint/model.safetensors runs/checkpoint/config.json runs/checkpoint/history.csv runs/checkpoint/run.json cmpae_toolkit/assets/simulated_small
 

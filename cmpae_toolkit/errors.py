@@ -2,7 +2,7 @@
 
 import re
 
-OPTIONS = ("missing", "eval_audio", "leaks", "repeated", "background", "snippet_seconds")
+OPTIONS = ("missing", "eval_audio", "leaks", "repeated", "background", "snippet_seconds", "overwrite")
 _OPTION = re.compile(rf"\b({'|'.join(OPTIONS)})=(?:'([^']*)'|(True|\d+(?:\.\d+)?)\b)")
 
 
@@ -22,7 +22,7 @@ class InputWarning(UserWarning):
 
 
 def on_command_line(message: str) -> str:
-    """The same message with the options of `load` as the command line writes them: `missing='skip'` becomes `--missing skip`.
+    """The same message with the library's options as the command line writes them: `missing='skip'` becomes `--missing skip`.
 
     Messages name options as the library's calls do, so that each has one wording; the command line passes what it prints here.
     """

@@ -35,9 +35,10 @@ html_theme = "furo"
 html_title = "cmpae_toolkit"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-html_show_sphinx = html_copy_source = False
+html_show_sphinx = html_show_copyright = html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 html_math_renderer = "outlines"
+highlight_language = "none"  # of blocks that name none: shell
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
 SIZE = 10  # of the formulas, in units of their drawing

@@ -17,7 +17,7 @@ from docs_commands import ROOT
 from cmpae_toolkit import metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.methods import METHODS
-from cmpae_toolkit.studies import claims, one_sided, records, tables
+from cmpae_toolkit.studies import STUDIES, claims, one_sided, records, tables
 from cmpae_toolkit.studies.ablations import DIFFERENCES
 from cmpae_toolkit.studies.statistics import by_variant, summarise, summary
 
@@ -260,6 +260,10 @@ def test_command_lines_are_found():
     assert ("docs/results.md", ("cmpae", "study", "one_sided", "--data", "small", "real_media", "--seeds", "3")) in lines
     assert {"README.md", "docs/data.md"} <= {line.file for line in lines}
     assert {("README.md", ("make", "run")), ("docs/cli.md", ("make", "run"))} <= set(docs_commands.commands("make"))
+
+
+def test_every_study_is_printed_with_its_command():
+    assert {line.words[2] for line in docs_commands.commands() if line.words[1] == "study"} == set(STUDIES)
 
 
 def code_blocks():

@@ -388,23 +388,23 @@ function render({ model, el }) {
 }
 
 // ---- in the exported page ------------------------------------------------------------------------------------------
-/** Fills and runs the page's controls; gives what tests ask: the state of options, and the drawing of a state. */
-function page(data) {
-  const get = (id) => document.getElementById(id), option = (value, told) => new Option(told, value);
-  const C = data.categories.length, KINDS = ["video", "snippet"];
-  let shown = null;
+const KINDS = ["video", "snippet"];
 
-  /** The state that options ask for: video and change by number; without thresholds those of the run. */
-  function state({ video, change = 0, chosen = null, snippet = 0, level = "snippet", log = false, ...given }) {
-    const one = data.videos[video], packed = one.changes[change], v = unpack({ reference: one.reference, ...packed }, data.categories);
-    const thresholds = { ...data.thresholds };
-    for (const kind of KINDS)
-      if (Number.isFinite(given[`${kind}_threshold`])) thresholds[kind] = Array(2 * C).fill(given[`${kind}_threshold`]);
-    const estimate = decode(v, thresholds), scores = v.reference && score(v, estimate, v.reference);
-    return { ...v, thresholds, estimate, scores, level, log, snippet: Math.min(snippet, v.T - 1), chosen: chosen ?? one.chosen };
-  }
+/** The state that options ask for: video and change by number; without thresholds those of the run. */
+function stateOfPage(data, { video, change = 0, chosen = null, snippet = 0, level = "snippet", log = false, ...given }) {
+  const one = data.videos[video], v = unpack({ reference: one.reference, ...one.changes[change] }, data.categories);
+  const thresholds = { ...data.thresholds };
+  for (const kind of KINDS)
+    if (Number.isFinite(given[`${kind}_threshold`])) thresholds[kind] = Array(2 * v.C).fill(given[`${kind}_threshold`]);
+  const estimate = decode(v, thresholds), scores = v.reference && score(v, estimate, v.reference);
+  return { ...v, thresholds, estimate, scores, level, log, snippet: Math.min(snippet, v.T - 1), chosen: chosen ?? one.chosen };
+}
 
-  const groups = new Map();
+const get = (id) => document.getElementById(id);
+
+/** Gives the page's controls their options. */
+function fill(data) {
+  const groups = new Map(), option = (value, told) => new Option(told, value);
   data.videos.forEach((video, i) => {
     if (!groups.has(video.why)) groups.set(video.why, Object.assign(document.createElement("optgroup"), { label: video.why }));
     groups.get(video.why).append(option(i, video.name));
@@ -412,36 +412,43 @@ function page(data) {
   get("video").append(...groups.values());
   data.changes.forEach((told, i) => get("change").append(option(i, told)));
   data.categories.forEach((name, c) => get("categories").append(option(c, readable(name))));
-  const threshold = (kind) => get("own").checked ? null : Number(get(`${kind}_threshold`).value);
-  function show() {
-    shown = state({
-      video: Number(get("video").value), change: Number(get("change").value), snippet: Number(get("snippet").value),
-      chosen: [...get("categories").selectedOptions].map((o) => Number(o.value)), log: get("log").checked, level: get("level").value,
-      video_threshold: threshold("video"), snippet_threshold: threshold("snippet"),
-    });
+}
+
+/** What the page's controls ask for, as options of `stateOfPage`. */
+function asked() {
+  const options = { log: get("log").checked, level: get("level").value };
+  for (const id of ["video", "change", "snippet"]) options[id] = Number(get(id).value);
+  if (!get("own").checked) for (const kind of KINDS) options[`${kind}_threshold`] = Number(get(`${kind}_threshold`).value);
+  return { ...options, chosen: [...get("categories").selectedOptions].map((o) => Number(o.value)) };
+}
+
+/** Runs the page; gives what tests ask for, the state of options. */
+function page(data) {
+  let shown = null;
+  const mean = (values) => values.reduce((x, y) => x + y, 0) / values.length;
+  const own = () => { for (const kind of KINDS) get(`${kind}_threshold`).value = mean(data.thresholds[kind]); };
+  const show = () => {
+    shown = stateOfPage(data, asked());
     get("picture").innerHTML = draw(shown);
     get("caption").textContent = describe(shown);
     get("snippet").max = shown.T - 1;
     get("snippet_value").value = `${time(shown, shown.snippet)} to ${time(shown, shown.snippet + 1)} s`;
     for (const kind of KINDS) get(`${kind}_threshold_value`).value = Number(get(`${kind}_threshold`).value).toFixed(2);
-  }
-  function own() {
-    for (const kind of KINDS) get(`${kind}_threshold`).value = data.thresholds[kind].reduce((x, y) => x + y, 0) / (2 * C);
-  }
-  function another() {
+  };
+  const another = () => {
     const { chosen } = data.videos[get("video").value];
     for (const o of get("categories").options) o.selected = chosen.includes(Number(o.value));
     show();
-  }
+  };
+  fill(data);
   get("video").addEventListener("input", another);
   for (const id of ["change", "snippet", "categories", "log", "level"]) get(id).addEventListener("input", show);
-  for (const kind of KINDS)
-    get(`${kind}_threshold`).addEventListener("input", () => { get("own").checked = false; show(); });
+  for (const kind of KINDS) get(`${kind}_threshold`).addEventListener("input", () => { get("own").checked = false; show(); });
   get("own").addEventListener("input", () => { if (get("own").checked) own(); show(); });
   followPointer(get("picture"), () => shown, (t) => { get("snippet").value = t; show(); });
   own();
   another();
-  return { state };
+  return { state: (options) => stateOfPage(data, options) };
 }
 
 export { decode, describe, draw, number, page, runs, scale, score, ticks, unpack };

@@ -1,6 +1,6 @@
 """JoMoLD: joint-modal label denoising on HAN's network (Cheng et al., ECCV 2022): rows "JoMoLD" of Tables 1 to 5.
 
-A first network, without cross-attention, tells how often each category's label is wrong for one modality (`noise_supervision`).
+A first network, without cross-attention, tells how often each category's label is wrong for one modality (`estimate_noise_ratios`).
 The second drops that share of the labels in each batch, where one modality finds a label hard and the other finds it easy.
 """
 
@@ -25,11 +25,8 @@ SHARED = (
 )
 
 
-class JoMoLD(HAN):
-    """HAN with visual dropout, the contrastive term and denoised labels."""
-
-    Config = JoMoLDConfig
-    paper = "Cheng et al.: Joint-modal label denoising for weakly-supervised audio-visual video parsing. ECCV 2022"
+class Denoising(Method):
+    """What JoMoLD's label procedure adds to a method: an earlier stage that estimates the noise ratios."""
 
     @classmethod
     def stage(cls, config: JoMoLDConfig) -> JoMoLDConfig | None:
@@ -37,11 +34,21 @@ class JoMoLD(HAN):
 
     @classmethod
     def prepare(cls, config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return noise_supervision(config, train_set, val_set, fit)
+        """The noise ratios, where the config denoises."""
+        return Supervision(constants={RATIOS: estimate_noise_ratios(config, train_set, val_set, fit)} if config.denoise else {})
 
     @classmethod
     def check(cls, supervision: Supervision) -> None:
-        check_ratios(supervision)
+        """Raises InputError on noise ratios outside 0..1."""
+        if RATIOS in supervision.constants:
+            labels.check_ratios(supervision.constants[RATIOS])
+
+
+class JoMoLD(Denoising, HAN):
+    """HAN with visual dropout, the contrastive term and denoised labels."""
+
+    Config = JoMoLDConfig
+    paper = "Cheng et al.: Joint-modal label denoising for weakly-supervised audio-visual video parsing. ECCV 2022"
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """HAN's losses with denoised labels, and the contrastive term."""
@@ -68,19 +75,6 @@ def denoised(method: Method, batch: Batch, moment: Moment, judge_alone) -> Tenso
         risks = losses.evidence_risk(judge_alone(), training_labels, "log")
     present = None if batch.valid is None else batch.valid.any(2)
     return labels.remove_noisy_labels(training_labels, risks, now, present)
-
-
-def noise_supervision(config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-    """The noise ratios that a config which denoises needs; nothing for one that does not."""
-    if not config.denoise:
-        return Supervision()
-    return Supervision(constants={RATIOS: estimate_noise_ratios(config, train_set, val_set, fit)})
-
-
-def check_ratios(supervision: Supervision) -> None:
-    """Raises InputError on noise ratios outside 0..1."""
-    if RATIOS in supervision.constants:
-        labels.check_ratios(supervision.constants[RATIOS])
 
 
 def estimator_config(config: JoMoLDConfig) -> JoMoLDConfig:

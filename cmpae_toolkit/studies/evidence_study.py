@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, metrics
-from .._files import hold
+from .._files import hold, read_json
 from ..checkpoint import CONFIG, Run, load_run, provenance
 from ..config import MODALITIES
 from ..data.videoset import VideoSet
@@ -30,7 +30,7 @@ from . import evidence_measures as measures
 from .ablations import EVIDENTIAL_LOSSES, study_config
 from .evidence_report import calibrated, compared, errors, fused, of_errors, probability_scores, snippets
 from .grid import Job, is_done
-from .identity import identify, identity_of, write_manifest
+from .identity import Identity, identify, identity_of, write_manifest
 from .records import collect, numbers
 from .workers import Task, backend, finish
 
@@ -50,10 +50,13 @@ def run(
     calls: dict[str, Call] = {"paper": measure_seed} | ({"amount": measure_amount} if amount else {})
     calls |= {loss: partial(measure_loss, loss=loss) for loss in losses}
     planned = [(_job(kind, name, seed), call) for seed in range(seeds) for name in data for kind, call in calls.items()]
-    ensembles = [(_job(f"ensemble of {seeds}", name, 0), partial(measure_ensemble, seeds=range(seeds))) for name in data]
-    with hold(out), backend(workers):
+    ensembles = [(_job("ensemble", name, 0), partial(measure_ensemble, seeds=list(range(seeds)))) for name in data]
+    owners = {name: identify(name) for name in data}
+    with backend(workers), hold(out):
+        for owner in owners.values():
+            write_manifest(Path(out), owner)
         for stage in (planned, ensembles):  # an ensemble is made of the seeds' runs
-            finish(dict(task for job, call in stage for task in _missing(Path(out), job, call)))
+            finish(dict(task for job, call in stage for task in _missing(Path(out), job, call, owners[job.data])))
     return numbers(collect(out))
 
 
@@ -61,12 +64,12 @@ def _job(kind: str, name: str, seed: int) -> Job:
     return Job(kind, study_config(name).changed(seed=seed, **EVIDENTIAL_LOSSES.get(kind, {})), name)
 
 
-def _missing(out: Path, job: Job, call: Call) -> list[tuple[Path, Task]]:
-    identity = identify(job.data)
-    write_manifest(out, identity)
+def _missing(out: Path, job: Job, call: Call, identity: Identity) -> list[tuple[Path, Task]]:
     file = out / identity.folder / job.file
-    seed = None if job.variant.startswith("ensemble") else job.config.seed
-    return [] if is_done(file, job, identity) else [(file, Task(job.variant.partition(" of ")[0], seed, partial(_measured, call, job)))]
+    is_ensemble = job.variant == "ensemble"
+    if is_done(file, job, identity) and not (is_ensemble and read_json(file)["seeds"] != call.keywords["seeds"]):
+        return []
+    return [(file, Task(job.variant, None if is_ensemble else job.config.seed, partial(_measured, call, job)))]
 
 
 def _measured(call: Call, job: Job) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def measure_amount(study: Study, seed: int) -> dict[str, Any]:
     return study.about(run) | {"amount": result}
 
 
-def measure_ensemble(study: Study, _seed: int, seeds: Sequence[int]) -> dict[str, Any]:
+def measure_ensemble(study: Study, _seed: int, seeds: list[int]) -> dict[str, Any]:
     """The mean probability of all seeds: its scores, calibration, and whether the members' disagreement knows errors and corruption."""
     test_set = study.splits["test"]
     runs = {kind: [study.run(kind, seed) for seed in seeds] for kind in ("quarter", "all")}
@@ -160,7 +163,7 @@ def measure_ensemble(study: Study, _seed: int, seeds: Sequence[int]) -> dict[str
     clean = snippets(evidences)
     few = np.stack([measures.snippet_probability(run.model, test_set) for run in runs["quarter"]])
     return study.about(runs["all"][0]) | {
-        "seeds": list(seeds), "scores": metrics.f_scores(said[:, :2], test_set.reference),
+        "seeds": seeds, "scores": metrics.f_scores(said[:, :2], test_set.reference),
         "errors": of_errors(uncertain, said, said != reference), "unknown": corrupted_members(runs["all"], test_set, clean),
         "calibration": {"snippet": {"before": probability_scores(clean.mean(0), test_set.reference)}},
         "mean disagreement": {kind: float(measures.disagreement(x).mean()) for kind, x in (("all", clean), ("quarter", few))},

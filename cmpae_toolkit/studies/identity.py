@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from .. import data
 from .._files import write_json
 from ..data.videoset import VideoSet
+from ..errors import InputWarning
 
 MANIFEST = "data.json"  # beside the runs on a data set: its identity in full
 
@@ -60,7 +62,24 @@ def identify(data_name: str | Path, splits: Sequence[str] = data.splits) -> Iden
 
 
 def _identify(data_name: str, splits: tuple[str, ...]) -> Identity:
-    return identity_of(data_name, {split: data.load(data_name, split) for split in splits})
+    sets = {split: data.load(data_name, split) for split in splits}
+    tell(sets)
+    return identity_of(data_name, sets)
+
+
+def tell(sets: Mapping[str, VideoSet]) -> dict[str, Any]:
+    """Warns of the oddities that loading found, one counted line a kind, and of training videos that are in test.
+
+    Returns all of them for a record: "notices", split -> sentences, and "leaks", id -> split -> file names.
+    """
+    once = dict.fromkeys(notice for videos in sets.values() for notice in videos.notices)  # val and test share lists
+    for line in data.counted(once):
+        warnings.warn(line, InputWarning, stacklevel=3)
+    leaks = data.leaks(*sets.values())
+    in_test = [names["train"][0] for names in leaks.values() if "train" in names and "test" in names]
+    if in_test:
+        warnings.warn(f"{len(in_test)} videos of train are in test, too, the first {in_test[0]}.", InputWarning, stacklevel=3)
+    return {"notices": {split: [str(each) for each in videos.notices] for split, videos in sets.items()}, "leaks": leaks}
 
 
 _identify_once = functools.cache(_identify)

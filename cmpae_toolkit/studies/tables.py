@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, plots
-from .._files import write_json, write_text
+from .._files import write_atomically, write_json, write_text
 from ..errors import InputError
 from ..inference import accuracy_floors, floors
 from . import escape, records
@@ -74,7 +74,8 @@ class Table:
             write_text(path, text)
         if self.frame["n"].notna().any():
             made.append(stem.with_suffix(".png"))
-            made[-1].write_bytes(plots.png(plots.result_table(self.frame, self.title), 120))
+            picture = plots.png(plots.result_table(self.frame, self.title), 120)
+            write_atomically(made[-1], lambda file: file.write(picture))
         return made
 
 

@@ -1,6 +1,7 @@
 """Every study by its name: one signature, nothing imported early, and on tiny data the numbers that it promises."""
 
 import inspect
+import json
 import subprocess
 import sys
 
@@ -77,7 +78,7 @@ def test_one_sided(tmp_path, monkeypatch):
 
 def test_evidence_study(tmp_path, monkeypatch):
     """Also: it goes on where it stopped, and other data get runs of their own."""
-    monkeypatch.setattr(evidence_study, "study_config", lambda name: SMALL.changed(epochs=6, width=32, denoise=False))
+    monkeypatch.setattr(evidence_study, "study_config", lambda name: SMALL.changed(epochs=8, decay_epochs=8, width=32, denoise=False))
     genuine, trained = evidence_study.fit, []
     monkeypatch.setattr(evidence_study, "fit", lambda *args, **options: (trained.append(args), genuine(*args, **options))[1])
     table = evidence_study.run(["tiny"], seeds=1, out=tmp_path, losses=["EDL"], amount=True).set_index("variant")
@@ -91,6 +92,11 @@ def test_evidence_study(tmp_path, monkeypatch):
     evidence_study.run(["tiny"], seeds=1, out=tmp_path, losses=["EDL"], amount=True)
     evidence_study.run(["tiny"], seeds=1, out=tmp_path / "again")
     assert len(trained) == count
+    (file,) = tmp_path.glob("simulated*/ensemble-*.json")
+    record = file.read_text()
+    file.write_text(json.dumps(json.loads(record) | {"seeds": [0, 1, 2]}))  # an ensemble of other seeds is another result
+    evidence_study.run(["tiny"], seeds=1, out=tmp_path)
+    assert json.loads(file.read_text())["scores"] == json.loads(record)["scores"] and json.loads(file.read_text())["seeds"] == [0]
     load = data.load
     monkeypatch.setattr(data, "load", lambda name, split: load("tiny", split, seed=1))
     study = evidence_study.Study("tiny")
