@@ -29,7 +29,7 @@ MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a process number
 
 
 def home() -> Path:
-    """The folder of downloads and packed stores: the environment's CMPAE_HOME, else the platform's data folder."""
+    """Names the folder of downloads and packed stores: the environment's CMPAE_HOME, else the platform's data folder."""
     chosen = os.environ.get("CMPAE_HOME")
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("cmpae_toolkit", appauthor=False)
 
@@ -60,7 +60,7 @@ def hold(folder: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Turn every OSError of writing (full disk, read-only folder, a file in a folder's place) into an InputError naming `path`."""
+    """Turns every OSError of writing (full disk, read-only folder, a file in a folder's place) into an InputError naming `path`."""
     try:
         yield
     except OSError as error:
@@ -69,12 +69,12 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
 
 
 def draft_beside(path: Path) -> Path:
-    """A hidden name in the same folder, for what is renamed to `path` when it is whole. It says which process writes it."""
+    """Gives a hidden name in the same folder, for what is renamed to `path` when it is whole. It says which process writes it."""
     return path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def remove_stale_drafts(folder: Path) -> None:
-    """Remove the drafts of killed writers from a folder: those whose process is gone, and those older than an hour."""
+    """Removes the drafts of killed writers from a folder: those whose process is gone, and those older than an hour."""
     for draft in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             if _is_stale(draft):
@@ -82,7 +82,7 @@ def remove_stale_drafts(folder: Path) -> None:
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> Path:
-    """Let `write` fill an open binary file beside `path`, then rename it: readers see the old file or the new one.
+    """Lets `write` fill an open binary file beside `path`, then renames it: readers see the old file or the new one.
 
     The folder is made if need be, and a link is followed to the file that it names. When `write` raises, nothing new is left
     and an older file stays as it was. A path that names a folder, a device, a pipe or a socket, a full disk and a read-only
@@ -109,7 +109,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object
 
 
 def free_bytes(folder: Path) -> int:
-    """Free bytes of the disk where `folder` is or will be."""
+    """Counts the free bytes of the disk where `folder` is or will be."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent
@@ -117,7 +117,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:
-    """Refuse to begin what needs more bytes than the disk of `folder` has free; `what` begins the sentence ("the download")."""
+    """Refuses to begin what needs more bytes than the disk of `folder` has free; `what` begins the sentence ("the download")."""
     free = free_bytes(folder)
     if free < needed:
         space = f"{what} needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} are free"
@@ -125,17 +125,17 @@ def check_space(folder: Path, needed: int, what: str) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
-    """Write a UTF-8 text file with Unix line ends, atomically."""
+    """Writes a UTF-8 text file with Unix line ends, atomically."""
     return write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
 
 def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
-    """Write an `.npy` file, atomically and without pickle."""
+    """Writes an `.npy` file, atomically and without pickle."""
     return write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """JSON, written atomically."""
+    """Writes JSON atomically."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -175,7 +175,7 @@ def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @cache
 def _tidy(folder: Path) -> None:
-    """Once a process and folder: a folder of feature files is not searched again for each of thousands."""
+    """Does so once a process and folder: a folder of feature files is not searched again for each of thousands."""
     remove_stale_drafts(folder)
 
 

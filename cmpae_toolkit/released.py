@@ -1,4 +1,4 @@
-"""Parameters under the names of the authors' released code: CMPAE, and the public JoMoLD and HAN code with the same parts."""
+"""Parameters under the names of the authors' released code: of CMPAE, and of the other methods' public code."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,17 @@ from ._files import read_tensors
 from .checkpoint import Run, check_finite
 from .config import MODALITIES, DataSpec, StreamSpec, presets
 from .data.annotations import LLP_CATEGORIES
+from .data.ave import AVE_CATEGORIES
 from .decode import Thresholds
 from .errors import InputError
 from .method import Method
 from .methods import get
+from .methods.ave_names import AVE_NAMES, AVE_SIZES
 
-# their names -> ours; {0} is the index that the released CMPAE code has on layers inside a Sequential
-RENAMED = [
-    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),
+UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")  # in LLP's methods
+# their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
+LLP = [
+    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),  # the released CMPAE code has an index on layers inside a Sequential
     (r"fc_v(\.0)?", "embedding.visual.layers.frames"),
     (r"fc_st(\.0)?", "embedding.visual.layers.clip"),
     (r"fc_fusion(\.0)?", "embedding.visual.fusion"),
@@ -31,51 +34,73 @@ RENAMED = [
     (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
     (r"fc_frame_att", "temporal_attention.layer"),
     (r"fc_av_att", "modality_attention"),
+    (rf"(?:{UNUSED.pattern}).*", None),
 ]
-HEADS = {
-    "released": [
-        (r"fc_prob", "collector.presence"),
-        (r"fc_prob_beta", "collector.absence"),
-        (r"v2a\.0", "collector.selectors.audio"),
-        (r"a2v\.0", "collector.selectors.visual"),
-        (r"classifier1\.0", "joint_branch.layer"),
-        (r"classifier2", "joint_branch.head"),
-    ],
-    "jomold": [(r"fc_prob", "classifier")],
-    "han": [(r"fc_prob", "classifier")],
+HAN = [*LLP, (r"fc_prob", "classifier")]
+CMPAE = [
+    *LLP,
+    (r"fc_prob", "collector.presence"),
+    (r"fc_prob_beta", "collector.absence"),
+    (r"v2a\.0", "collector.selectors.audio"),
+    (r"a2v\.0", "collector.selectors.visual"),
+    (r"classifier1\.0", "joint_branch.layer"),
+    (r"classifier2", "joint_branch.head"),
+]
+NAMES: dict[str, list[tuple[str, str | None]]] = {"released": CMPAE, "jomold": HAN, "han": HAN, **AVE_NAMES}
+# the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
+READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}), "cmbs": ("cmbs", {"event_gate": "always_open"}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
 )
-UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")
 
 
 def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Method:
-    """The authors' parameters (arrays or tensors by their names) as a model of `preset`: "released", "jomold" or "han".
+    """The authors' parameters (arrays or tensors by their names) as a model of `preset`, a key of `NAMES`, that does as their code does.
 
-    Sizes are read off the shapes; categories are LLP's where there are 25, numbered otherwise. Blocks that the released
-    code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
+    Sizes are read off the shapes; categories are LLP's where there are 25 and AVE's where there are 28, numbered otherwise. Blocks that
+    the released code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
     """
-    if preset not in HEADS:
-        raise InputError(f"released code exists for the presets 'released', 'jomold' and 'han', not {preset!r}.")
+    if preset not in NAMES:
+        raise InputError(f"released code exists for the presets {', '.join(map(repr, NAMES))}, not {preset!r}.")
     renamed = _renamed(state, preset)
     try:
-        count, width = renamed[f"{HEADS[preset][0][1]}.weight"].shape
-        streams = {
-            "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
-            "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
-            "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
-        }
+        spec, width = _ave_sizes(renamed, preset) if preset in AVE_SIZES else _sizes(renamed, preset)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"this is no state of the released {preset} code: {error} is missing or misshapen.") from None
-    categories = LLP_CATEGORIES if count == len(LLP_CATEGORIES) else tuple(f"category_{i}" for i in range(count))
-    config = presets[preset].changed(width=width)
-    model = get(config.method)(config, DataSpec(categories, 10, streams))
+    method, changes = READINGS.get(preset, (None, {}))
+    config = (get(method).Config(**changes) if method else presets[preset]).changed(width=width)
+    model = get(config.method)(config, spec)
     _check(renamed, model.state_dict(), preset)
     check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)
     return model.eval()
+
+
+def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
+    """What the parameters' shapes say of LLP's data, and the width."""
+    count, width = renamed["collector.presence.weight" if preset == "released" else "classifier.weight"].shape
+    streams = {
+        "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
+        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
+        "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
+    }
+    return DataSpec(_named(count, LLP_CATEGORIES), 10, streams), width
+
+
+def _ave_sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
+    """What the parameters' shapes say of AVE's data, and the width; the number of positions where a shape has it, else 7 x 7."""
+    answers, audio, visual = (renamed[f"{name}.weight"] for name in AVE_SIZES[preset])
+    guided = renamed.get("attention.from_visual.weight")
+    width, positions = (answers.shape[1], 49) if guided is None else (len(audio), len(guided))
+    streams = {"audio": StreamSpec(audio.shape[1], 1, "audio"), "frames": StreamSpec(visual.shape[1], positions, "visual")}
+    return DataSpec(_named(len(answers) - 1, AVE_CATEGORIES), 10, streams), width
+
+
+def _named(count: int, published: tuple[str, ...]) -> tuple[str, ...]:
+    return published if count == len(published) else tuple(f"category_{i}" for i in range(count))
 
 
 def load_checkpoint(path: str | Path, preset: str = "released") -> Run:
@@ -122,15 +147,13 @@ def _numpy_state_types() -> list[Any]:
 def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Tensor]:
     renamed = {}
     for name, value in state.items():
-        if UNUSED.match(name):
-            continue
-        module, _, parameter = name.rpartition(".")
-        for theirs, ours in RENAMED + HEADS[preset]:
+        for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
-            match = re.fullmatch(rf"{theirs}(?P<rest>\.out_proj)?", module)
+            match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.\w+)?)", name)
             if match:
-                value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                renamed[f"{match.expand(ours)}{match['rest'] or ''}.{parameter}"] = value
+                if ours is not None:
+                    value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
+                    renamed[match.expand(ours) + match["rest"]] = value.squeeze(-1) if value.ndim == 3 else value  # a convolution of size 1
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")

@@ -41,7 +41,7 @@ LIST_FOLDERS = {"llp": (".", "data", "annotations"), "own": ("annotations",)}
 
 @dataclass(frozen=True)
 class Layout:
-    """What a folder is: its layout (`llp`, `own`, or `bare` without lists), its categories, and the lists that it has."""
+    """Says what a folder is: its layout (`llp`, `own`, or `bare` without lists), its categories, and the lists that it has."""
 
     folder: Path
     kind: str
@@ -51,7 +51,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """One split's lists as tables.
+    """Holds one split's lists as tables.
 
     `weak` has a row for each video: filename, categories (a tuple), and the file name and line where it is listed. `dense` has a
     row for each event of these videos: modality, filename, onset, offset (seconds), category, file, line; None without dense lists.
@@ -76,13 +76,13 @@ class Annotations:
 
     @property
     def weak_labels(self) -> np.ndarray:
-        """(video, category) of 0 and 1, float32."""
+        """Gives the weak labels (video, category) of 0 and 1, float32."""
         return np.array([[name in names for name in self.categories] for names in self.weak["categories"]], np.float32)
 
     def reference(
         self, snippets: int, snippet_seconds: float = 1.0, rows: Sequence[int] | None = None, lengths: np.ndarray | None = None
     ) -> tuple[np.ndarray | None, list[Notice]]:
-        """The event rolls (video, modality, snippet, category), bool, and notices of what was cut, left out or rounded.
+        """Makes the event rolls (video, modality, snippet, category), bool, and notices of what was cut, left out or rounded.
 
         `rows` chooses videos of the weak table, by default all; `lengths` counts the snippets of each, by default `snippets`.
         Raises InputError where so much lies outside the videos that the times cannot be meant as they are read.
@@ -98,7 +98,7 @@ class Annotations:
 
 
 def read_annotations(folder: str | Path, split: str, *, eval_audio: str | None = None) -> Annotations:
-    """The lists of one split of a folder; needs no features.
+    """Reads the lists of one split of a folder; needs no features.
 
     `eval_audio` chooses between the two published audio lists, `"corrected"` or `"2020"`; by default the corrected one
     where both are there. Missing or unreadable lists are InputErrors.
@@ -125,13 +125,13 @@ def read_annotations(folder: str | Path, split: str, *, eval_audio: str | None =
 
 
 def check_split(split: str) -> None:
-    """Refuse a split that is not train, val or test."""
+    """Refuses a split that is not train, val or test."""
     if split not in splits:
         raise InputError(f"unknown split {split!r}: use one of {', '.join(splits)}.")
 
 
 def find_layout(folder: str | Path, *, lists_needed: bool = True) -> Layout:
-    """Recognise a data set's folder by its lists; a folder without any is an InputError, or `bare` if none are needed."""
+    """Recognises a data set's folder by its lists; a folder without any is an InputError, or `bare` if none are needed."""
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "there is no such folder"
@@ -147,7 +147,7 @@ def find_layout(folder: str | Path, *, lists_needed: bool = True) -> Layout:
 
 
 def _read_both(layout: Layout, split: str, weak: pd.DataFrame, files: Mapping[str, Path], found: Findings) -> pd.DataFrame:
-    """The split's events of both modalities. Val and test share the dense lists, so both weak lists say which videos are known."""
+    """Reads the split's events of both modalities. Val and test share the dense lists, so both weak lists say which videos are known."""
     own = set(weak["filename"])
     known, other = set(own), Findings()
     for name in ({"val", "test"} - {split}) & set(layout.lists):
@@ -165,7 +165,7 @@ def _read_both(layout: Layout, split: str, weak: pd.DataFrame, files: Mapping[st
 
 
 def _note_meeting(events: pd.DataFrame, path: Path, found: Findings) -> None:
-    """Neighbouring events of one video and category that overlap or touch: event-level scores read one roll, so they are one."""
+    """Tells neighbouring events of one video and category that meet: event-level scores read one roll, so they are one."""
     ordered = events.sort_values(["filename", "category", "onset", "offset"], kind="stable")
     before = ordered.shift()
     meets = (ordered[["filename", "category"]] == before[["filename", "category"]]).all(axis=1) & (ordered["onset"] <= before["offset"])
@@ -176,7 +176,7 @@ def _note_meeting(events: pd.DataFrame, path: Path, found: Findings) -> None:
 
 
 def _note_contradictions(weak: pd.DataFrame, dense: pd.DataFrame, weak_path: Path, found: Findings) -> None:
-    """Weak labels without an event, by video and for the whole split, and events whose category is no weak label of the video."""
+    """Tells weak labels without an event, by video and for the whole split, and events whose category is no weak label of the video."""
     labels = weak.explode("categories").dropna(subset="categories")
     pairs = set(zip(labels["filename"], labels["categories"], strict=True))
     events = dense.drop_duplicates(["filename", "category"])
@@ -223,7 +223,7 @@ def _categories(folder: Path, kind: str, found: Mapping[str, Path]) -> tuple[str
 
 
 def _choose_audio(path: Path, choice: str | None) -> tuple[Path, str]:
-    """The audio list to use and its version, of the one found and a second one beside it."""
+    """Chooses the audio list and tells its version, of the one found and a second one beside it."""
     if choice not in (None, "corrected", "2020"):
         raise InputError(f"eval_audio is {choice!r}: use 'corrected' or '2020'.")
     beside = path.with_name(path.name.replace("audio.csv", "audio_2020.csv"))

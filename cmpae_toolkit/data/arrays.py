@@ -26,7 +26,7 @@ ADVICE = "extract or download it again, or move it away and load with missing='s
 
 @dataclass(frozen=True)
 class Shapes:
-    """Snippets of each video, and per stream the positions in a snippet, the width and the type."""
+    """Holds the snippets of each video, and per stream the positions in a snippet, the width and the type."""
 
     lengths: np.ndarray
     streams: Mapping[str, tuple[int, int, np.dtype]]
@@ -41,7 +41,7 @@ class Shapes:
 
 
 def measure(index: FeatureIndex, listed: Callable[[int], str], bad: dict[int, str] | None = None) -> Shapes:
-    """Read the header of every array and compare them: each stream keeps its width and its positions a snippet.
+    """Reads the header of every array and compares them: each stream keeps its width and its positions a snippet.
 
     A snippet is the smallest first axis of the first video's streams; the others must hold whole multiples of it. What does not
     fit is an InputError, or stands in `bad` by the video's position where that is given.
@@ -73,7 +73,7 @@ def measure(index: FeatureIndex, listed: Callable[[int], str], bad: dict[int, st
 def read_arrays(
     index: FeatureIndex, stream: str, shapes: Shapes, listed: Callable[[int], str], positions: Sequence[int] | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(position, array) of every video that has this stream, or of those at `positions`, in the order in which they are read best.
+    """Yields (position, array) of every video that has this stream, or of those at `positions`, in the order that reads best.
 
     Arrays are (snippets x positions, width) and finite; axes between the first and the last are merged into the first.
     """
@@ -100,7 +100,7 @@ class _Header(NamedTuple):
 
 
 def _header(place: Place, video: str, seen: dict[Any, _Header]) -> _Header:
-    """The header of an array. Most files of a stream begin with the same bytes, so that `seen` spares reading most of them."""
+    """Gives the header of an array. Most files of a stream begin with the same bytes, so that `seen` spares reading most of them."""
     key = place.path if place.row is not None else _beginning(place.path)
     if key not in seen:
         header = _read_header(place, video)
@@ -111,7 +111,7 @@ def _header(place: Place, video: str, seen: dict[Any, _Header]) -> _Header:
 
 
 def _beginning(path: Path) -> tuple[bytes, int] | None:
-    """The bytes of a usual `.npy` header, and the size of the file: two files of which these are equal are of one shape and type."""
+    """Reads a usual `.npy` header's bytes and the file's size: files of which both are equal are of one shape and type."""
     try:
         with open(path, "rb") as file:
             head = file.read(128)
@@ -143,7 +143,7 @@ def _read_header(place: Place, video: str) -> _Header:
 def _positions(
     index: FeatureIndex, headers: Mapping[str, Sequence[_Header | None]], listed: Callable[[int], str]
 ) -> dict[str, tuple[int, int, np.dtype]]:
-    """Per stream the positions in a snippet and the width, by the first video that has all streams, and the type that holds all."""
+    """Finds per stream the positions in a snippet and the width, by the first video that has all streams, and the type that holds all."""
     whole = next((i for i in range(len(index.ids)) if all(headers[stream][i] for stream in headers)), None)
     streams = {}
     for stream, found in headers.items():
@@ -169,7 +169,7 @@ def _length(
     index: FeatureIndex, headers: Mapping[str, Sequence[_Header | None]], streams: Mapping[str, tuple[int, int, np.dtype]],
     position: int, listed: Callable[[int], str],
 ) -> int:
-    """How many snippets a video has; its streams must agree, and have the width of the other videos."""
+    """Counts the snippets of a video; its streams must agree, and have the width of the other videos."""
     lengths: dict[str, int] = {}
     for stream, (positions, width, _) in streams.items():
         header, place = headers[stream][position], index.places[stream][position]
@@ -192,7 +192,7 @@ def _length(
 
 
 def _blocks(places: Sequence[Place]) -> Iterator[tuple[int, int]]:
-    """Bounds of runs that are read at once: single files, and up to `BLOCK` rows of one `.h5` file."""
+    """Yields the bounds of runs that are read at once: single files, and up to `BLOCK` rows of one `.h5` file."""
     start = 0
     for stop in range(1, len(places) + 1):
         ends = stop == len(places) or places[stop].path != places[start].path or places[start].row is None

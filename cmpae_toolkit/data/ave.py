@@ -52,7 +52,7 @@ STREAMS = {"audio": "audio", "frames": "visual"}
 
 @dataclass(frozen=True, eq=False)
 class AveLists:
-    """All rows of AVE: youtube_id, filename, category, onset, offset (within the video; equal where there is no event), line.
+    """Holds all rows of AVE: youtube_id, filename, category, onset, offset (within the video; equal where there is no event), line.
 
     `splits` has the row numbers of each split in their published order.
     """
@@ -64,7 +64,7 @@ class AveLists:
     notices: tuple[Notice, ...]
 
     def annotations(self, split: str, *, dense: bool, notices: Sequence[Notice] = ()) -> Annotations:
-        """One split's rows in their published order; with `dense`, the event of each on both modalities."""
+        """Gives one split's rows in their published order; with `dense`, the event of each on both modalities."""
         rows = self.rows.iloc[self.splits[split]]
         files = {split: self.files["rows"], **dict.fromkeys(MODALITIES, self.files["rows"]), "order": self.files[split]}
         files |= {name: self.files[name] for name in ("weak", "spans") if name in self.files}
@@ -73,17 +73,17 @@ class AveLists:
 
 
 def is_ave(folder: str | Path) -> bool:
-    """Whether a folder holds AVE's lists: `Annotations.txt`, or an order file without it, here or in data/ or annotations/."""
+    """Tells whether a folder holds AVE's lists: `Annotations.txt`, or an order file without it, here or in data/ or annotations/."""
     return any(_find(Path(folder), FILES[name]) for name in ("rows", *splits))
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """The published files that are there, by their role in `FILES`."""
+    """Finds the published files that are there, by their role in `FILES`."""
     return {role: path for role, name in FILES.items() if (path := _find(folder, name))}
 
 
 def read_lists(folder: str | Path) -> AveLists:
-    """Read and compare all lists. Missing, unreadable or contradicting ones are InputErrors; oddities are notices."""
+    """Reads and compares all lists. Missing, unreadable or contradicting ones are InputErrors; oddities are notices."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder: give the one that holds Annotations.txt.")
@@ -98,13 +98,13 @@ def read_lists(folder: str | Path) -> AveLists:
 
 
 def read_ave(folder: str | Path, split: str) -> Annotations:
-    """One split's lists as `read_annotations` gives them for LLP; train has no events there (see `ave_truth`)."""
+    """Reads one split's lists as `read_annotations` gives them for LLP; train has no events there (see `ave_truth`)."""
     check_split(split)
     return annotations_of(read_lists(folder), split)
 
 
 def annotations_of(found: AveLists, split: str) -> Annotations:
-    """`read_ave` of lists that are read already."""
+    """Does what `read_ave` does with lists that are read already."""
     if split not in found.splits:
         raise InputError(f"{found.folder}: no list of the split {split!r}: looked for {FILES[split]}.")
     rows = found.rows.iloc[found.splits[split]]
@@ -113,7 +113,7 @@ def annotations_of(found: AveLists, split: str) -> Annotations:
 
 
 def ave_truth(folder: str | Path, split: str) -> np.ndarray:
-    """The event rolls of a split, train included, for analysis: (video, modality, snippet, category), bool."""
+    """Makes the event rolls of a split, train included, for analysis: (video, modality, snippet, category), bool."""
     check_split(split)
     found = read_lists(folder)
     annotations_of(found, split)
@@ -121,7 +121,7 @@ def ave_truth(folder: str | Path, split: str) -> np.ndarray:
 
 
 def ave_labels(folder: str | Path) -> np.ndarray:
-    """AVE's dense labels of all rows, (row, snippet, category), float32 one-hot, the last category background.
+    """Gives AVE's dense labels of all rows, (row, snippet, category), float32 one-hot, the last category background.
 
     Read from `labels.h5`, or rebuilt where it is absent: the row of `mil_labels.h5` on the snippets of the event, background
     elsewhere; for the published files the two are equal.
@@ -135,14 +135,14 @@ def ave_labels(folder: str | Path) -> np.ndarray:
 
 
 def span_rolls(found: AveLists) -> np.ndarray:
-    """(row, snippet), bool: the events of `Annotations.txt`, which `labels_closs.h5` repeats."""
+    """Makes rolls (row, snippet), bool, of the events of `Annotations.txt`, which `labels_closs.h5` repeats."""
     first, last = on_grid(*(found.rows[name].to_numpy(float)[:, None] for name in ("onset", "offset")))
     snippet, real = np.arange(AVE_SNIPPETS), (found.rows["onset"] < found.rows["offset"]).to_numpy()[:, None]
     return (first <= snippet) & (snippet < last) & real
 
 
 def load_ave(folder: str | Path, split: str, *, background: bool = False, name: str | None = None) -> VideoSet:
-    """Read one split of AVE into memory; `data.load` packs it first where it is large.
+    """Reads one split of AVE into memory; `data.load` packs it first where it is large.
 
     Streams `audio` (video, 10, width) and `frames` (video, 10 x positions, width); 28 categories; `weak_labels` one-hot;
     `reference` the event's span on both modalities (val and test; `ave_truth` gives train's). `background` adds the videos
@@ -152,7 +152,7 @@ def load_ave(folder: str | Path, split: str, *, background: bool = False, name: 
 
 
 def open_ave(folder: str | Path, split: str, *, background: bool = False) -> Source:
-    """Read the lists of a split and the headers of the feature files."""
+    """Reads the lists of a split and the headers of the feature files."""
     check_split(split)
     folder = Path(folder)
     found = read_lists(folder)
@@ -171,19 +171,19 @@ def open_ave(folder: str | Path, split: str, *, background: bool = False) -> Sou
 
 
 def weak_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of AVE as a weak table; rows of one name become one video."""
+    """Makes a weak table of rows of AVE; rows of one name become one video."""
     table = rows.groupby("filename", sort=False).agg(categories=("category", lambda x: tuple(dict.fromkeys(x))), line=("line", "first"))
     return table.reset_index().assign(file=FILES["rows"])
 
 
 def events_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of AVE as a dense table, each event on both modalities."""
+    """Makes a dense table of rows of AVE, each event on both modalities."""
     events = rows.loc[rows["onset"] < rows["offset"], ["filename", "onset", "offset", "category", "line"]]
     return pd.concat([events.assign(modality=modality, file=FILES["rows"]) for modality in MODALITIES], ignore_index=True)
 
 
 def empty_notices(found: AveLists, rows: pd.DataFrame) -> list[Notice]:
-    """A notice for each of these rows that has no event."""
+    """Gives a notice for each of these rows that has no event."""
     text = "the span of {} ({}) is empty; all its snippets are background."
     empty = rows[rows["onset"] >= rows["offset"]]
     return [Notice("empty_span", FILES["rows"], row.line, text.format(row.filename, row.category)) for row in empty.itertuples()]
@@ -217,7 +217,7 @@ def _read_rows(path: Path, found: Findings) -> pd.DataFrame:
 
 
 def _row(path: Path, line: int, fields: list[str], found: Findings) -> tuple[str, str, float, float, int] | None:
-    """A row's fields, its times within the video; None where it is refused."""
+    """Gives a row's fields, its times within the video; None where it is refused."""
     if len(fields) != 5:
         return found.refuse(path, line, f"{len(fields)} fields, not 5: write category&id&quality&start&end.")
     category, video, _, *texts = fields
@@ -243,7 +243,7 @@ def _row(path: Path, line: int, fields: list[str], found: Findings) -> tuple[str
 
 
 def _read_orders(files: Mapping[str, Path], rows: int) -> dict[str, np.ndarray]:
-    """The row numbers of each split that is there; a row may stand in one place only."""
+    """Reads the row numbers of each split that is there; a row may stand in one place only."""
     orders: dict[str, np.ndarray] = {}
     for split in (split for split in splits if split in files):
         path = files[split]
@@ -261,7 +261,7 @@ def _read_orders(files: Mapping[str, Path], rows: int) -> dict[str, np.ndarray]:
 
 
 def _check_weak(found: AveLists) -> None:
-    """`mil_labels.h5` must be one-hot and say what `Annotations.txt` says, else the rows of the two are not the same videos."""
+    """Checks that `mil_labels.h5` is one-hot and says what `Annotations.txt` says, else the rows of the two are not the same videos."""
     path = found.files["weak"]
     weak = h5.read_dataset(path, KEY, (len(found.rows), len(AVE_CATEGORIES) + 1))
     bad = ~np.isin(weak, (0, 1)).all(axis=1) | (weak.sum(axis=1) != 1)
@@ -276,7 +276,7 @@ def _check_weak(found: AveLists) -> None:
 
 
 def _repeated(found: AveLists, split: str) -> list[Notice]:
-    """Ids of this split that occur in another row: of this split, or of another one (then it is a leak)."""
+    """Tells ids of this split that occur in another row: of this split, or of another one (then it is a leak)."""
     rows = pd.concat([found.rows.iloc[order].assign(split=name) for name, order in found.splits.items()])
     ours = rows[rows["split"] == split].reset_index(names="row")
     pairs = ours.merge(rows.reset_index(names="row"), on="youtube_id", suffixes=("", "_other"))
@@ -300,7 +300,7 @@ def _other_spans(found: AveLists) -> list[Notice]:
 
 
 def _background_count(found: AveLists, headers: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> int:
-    """How many background videos there are; their files must fit the others, and their labels be background."""
+    """Counts the background videos; their files must fit the others, and their labels be background."""
     shapes = {stream: h5.dataset_header(_file(found, f"background_{stream}"), KEY, SHAPES[stream])[0] for stream in SHAPES}
     for stream, shape in shapes.items():
         if shape[1:] != headers[stream][0][1:] or shape[0] != shapes["audio"][0]:
@@ -319,7 +319,7 @@ def _background_count(found: AveLists, headers: Mapping[str, tuple[tuple[int, ..
 
 
 def _with_background(found: AveLists, annotations: Annotations, count: int) -> Annotations:
-    """The train lists with the background videos behind them."""
+    """Gives the train lists with the background videos behind them."""
     name = FILES["background_audio"]
     videos = {"filename": [f"background_{row:04d}" for row in range(count)], "categories": [()] * count, "line": [None] * count}
     weak = pd.concat([annotations.weak.astype(object), pd.DataFrame(videos, dtype=object).assign(file=name)], ignore_index=True)

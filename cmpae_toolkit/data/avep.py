@@ -34,7 +34,7 @@ CHOICES = {"leaks": ("keep", "drop"), "repeated": ("keep", "merge")}
 
 @dataclass(frozen=True, eq=False)
 class AvepAnnotations(Annotations):
-    """The lists of both: videos from `first_ave` on are AVE's."""
+    """Holds the lists of both: videos from `first_ave` on are AVE's."""
 
     first_ave: int = 0
 
@@ -42,7 +42,7 @@ class AvepAnnotations(Annotations):
 def read_avep(
     llp: str | Path, ave_folder: str | Path, split: str, *, eval_audio: str | None = None, leaks: str = "keep", repeated: str = "keep"
 ) -> AvepAnnotations:
-    """One split's lists of the union of an LLP and an AVE folder; needs no features.
+    """Reads one split's lists of the union of an LLP and an AVE folder; needs no features.
 
     `eval_audio` is as in `read_annotations`, `leaks` and `repeated` as above. Leaks and repeated ids are notices either way.
     """
@@ -72,7 +72,7 @@ def load_avep(
     llp: str | Path, ave_folder: str | Path, split: str, *, missing: str = "error", eval_audio: str | None = None,
     leaks: str = "keep", repeated: str = "keep", name: str | None = None,
 ) -> VideoSet:
-    """Read one split of AVEP into memory; options as in `load_folder` and `read_avep`. `data.load` packs what is large."""
+    """Reads one split of AVEP into memory; options as in `load_folder` and `read_avep`. `data.load` packs what is large."""
     return open_avep(llp, ave_folder, split, missing=missing, eval_audio=eval_audio, leaks=leaks, repeated=repeated).load(name)
 
 
@@ -80,7 +80,7 @@ def open_avep(
     llp: str | Path, ave_folder: str | Path, split: str, *, missing: str = "error", eval_audio: str | None = None,
     leaks: str = "keep", repeated: str = "keep",
 ) -> Source:
-    """Read the lists of a split and find its feature files, without opening any."""
+    """Reads the lists of a split and finds its feature files, without opening any."""
     check_missing(missing)
     folders = [Path(llp), Path(ave_folder)]
     annotations = read_avep(*folders, split, eval_audio=eval_audio, leaks=leaks, repeated=repeated)
@@ -107,7 +107,7 @@ def open_avep(
 
 
 def _listed(llp: str | Path, found: ave.AveLists) -> pd.DataFrame:
-    """Every video that the union lists: split, source, filename, id (of the film it was cut from), file, line."""
+    """Lists every video of the union: split, source, filename, id (of the film it was cut from), file, line."""
     layout, tables = find_layout(llp), []
     for split in (split for split in splits if split in found.splits):
         if split in layout.lists:
@@ -121,7 +121,7 @@ def _listed(llp: str | Path, found: ave.AveLists) -> pd.DataFrame:
 
 
 def _shared(listed: pd.DataFrame, split: str, drop: bool) -> tuple[set[str], list[Notice]]:
-    """Names of this split that stay, and a notice for each video whose id is in another split of the union, too."""
+    """Gives the names of this split that stay, and a notice for each video whose id is in another split of the union, too."""
     ours, notices, dropped = listed[listed["split"] == split], [], set()
     others = listed[listed["split"] != split].drop_duplicates(["split", "id"], keep="last")
     for pair in ours.merge(others, on="id", suffixes=("", "_other")).itertuples():
@@ -134,7 +134,7 @@ def _shared(listed: pd.DataFrame, split: str, drop: bool) -> tuple[set[str], lis
 
 
 def _repeated(rows: pd.DataFrame, merge: bool) -> tuple[pd.DataFrame, list[Notice]]:
-    """Rows of AVE-14, those of one id under one name if they are merged, and a notice for each whose id stands in an earlier one."""
+    """Gives the rows of AVE-14, those of one id under one name if they are merged, and a notice for each whose id was there before."""
     first = rows.groupby("youtube_id", sort=False)[["filename", "line", "category"]].transform("first").add_suffix("_first")
     again = rows[rows["youtube_id"].duplicated()].join(first)
     end = "the two are one video" if merge else "both stay"

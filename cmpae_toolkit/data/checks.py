@@ -16,7 +16,7 @@ MOST_CONSTANT = 0.1
 
 
 def counted(notices: Iterable[Notice]) -> list[str]:
-    """One line for each kind of notice: how many there are, and the first of them with its file and line."""
+    """Makes one line for each kind of notice: how many there are, and the first of them with its file and line."""
     kinds: dict[str, list[Notice]] = {}
     for notice in notices:
         kinds.setdefault(notice.kind, []).append(notice)
@@ -24,7 +24,7 @@ def counted(notices: Iterable[Notice]) -> list[str]:
 
 
 def leaks(*sets: VideoSet) -> dict[str, dict[str, list[str]]]:
-    """Videos that several splits hold: id -> split -> file names. Give train, val and, where there is one, test.
+    """Finds videos that several splits hold: id -> split -> file names. Give train, val and, where there is one, test.
 
     Names that begin with a YouTube id are compared by it, since two clips of one film share scene and sound; others as a whole.
     """
@@ -32,7 +32,7 @@ def leaks(*sets: VideoSet) -> dict[str, dict[str, list[str]]]:
 
 
 def shared_names(names: Mapping[str, Iterable[str]]) -> dict[str, dict[str, list[str]]]:
-    """`leaks` of listed names: split -> names."""
+    """Does what `leaks` does with listed names: split -> names."""
     where: dict[str, dict[str, list[str]]] = {}
     for split, filenames in names.items():
         for filename in filenames:
@@ -41,7 +41,7 @@ def shared_names(names: Mapping[str, Iterable[str]]) -> dict[str, dict[str, list
 
 
 def feature_notices(videos: VideoSet) -> list[Notice]:
-    """A notice for each stream whose features are mostly constant over time, or of a scale that no network takes.
+    """Gives a notice for each stream whose features are mostly constant over time, or of a scale that no network takes.
 
     Looks at up to 256 videos spread over the set, which takes about a second for LLP from a store.
     """
@@ -56,7 +56,7 @@ def feature_notices(videos: VideoSet) -> list[Notice]:
 
 
 def scale_notices(stream: str, arrays: list[np.ndarray]) -> list[Notice]:
-    """`feature_notices` of one stream, from arrays (position, width) of some of its videos."""
+    """Gives the notices of one stream, from arrays (position, width) of some of its videos."""
     if not arrays:
         return []
     constant = np.mean([len(x) > 1 and bool((x == x[0]).all()) for x in arrays])

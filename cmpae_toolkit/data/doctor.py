@@ -27,7 +27,7 @@ ROLES = ("rows", *splits, "weak", "dense", "spans", "background_labels")  # AVE'
 
 
 def examine(name_or_folder: str | Path, **options: Any) -> dict[str, Any]:
-    """A report of plain values: kind, folder, lists with their versions, splits, leakage, and `usable`.
+    """Reports in plain values: kind, folder, lists with their versions, splits, leakage, and `usable`.
 
     Each split says `usable`, the problem if there is one, videos listed and complete, what is missing, streams with their
     modalities, how long snippets and videos are, bad files, bad rows and notices. Options are those of `load`; with
@@ -52,7 +52,7 @@ def examine(name_or_folder: str | Path, **options: Any) -> dict[str, Any]:
 
 
 def list_files(folder: Path, kind: str) -> list[Path]:
-    """The lists of a folder that are there, both versions of the audio list among them."""
+    """Finds the lists of a folder, both versions of the audio list among them."""
     if kind == "avep":
         return [path for name in ("llp", "ave") for path in list_files(folder / name, name)]
     if kind == "ave":
@@ -73,7 +73,7 @@ def _report(kind: str | None, folder: Path | None, found: dict[str, dict[str, An
 
 
 def _attempt(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What a call gives, or its InputError."""
+    """Gives what a call gives, or its InputError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # what is missing is counted in the report
@@ -102,7 +102,8 @@ def _split(folder: Path, kind: str, split: str, read: Annotations | InputError, 
         return about | {"usable": False, "problem": str(source)}
     missing = [f"{name}: {looked_for}" for name, looked_for in source.index.missing.items()]
     about |= {"title": f"{source.about.name} ({split})", "complete": len(source.index.ids), "missing": _counted(missing)}
-    about |= {"modalities": dict(source.index.modalities), "snippet_seconds": source.about.snippet_seconds}
+    seconds = source.about.snippet_seconds if kind == "own" else source.snippet_seconds  # published snippets last 1 s
+    about |= {"modalities": dict(source.index.modalities), "snippet_seconds": seconds}
     problems = _features(source, kind, about)
     if missing and chosen != options:
         problems.append(f"{len(missing)} of {about['videos']} videos have no features, the first {missing[0]}.")
@@ -110,7 +111,7 @@ def _split(folder: Path, kind: str, split: str, read: Annotations | InputError, 
 
 
 def _features(source: Source, kind: str, about: dict[str, Any]) -> list[str]:
-    """Add streams, lengths, bad files and notices to the report of a split; returns its problems."""
+    """Adds streams, lengths, bad files and notices to the report of a split; returns its problems."""
     bad: dict[int, str] = {}
     shapes = _attempt(source.measure, bad)
     if isinstance(shapes, InputError):
@@ -141,7 +142,7 @@ def _features(source: Source, kind: str, about: dict[str, Any]) -> list[str]:
 
 
 def _unknown_seconds(source: Source, shapes: Shapes) -> list[Notice]:
-    """A question where nobody said how long a snippet lasts, and no event reaches into the second half of its video."""
+    """Asks where nobody said how long a snippet lasts, and no event reaches into the second half of its video."""
     dense = source.annotations.dense
     if source.about.snippet_seconds is not None or dense is None:
         return []
@@ -154,7 +155,7 @@ def _unknown_seconds(source: Source, shapes: Shapes) -> list[Notice]:
 
 
 def _leakage(names: dict[str, Iterable[str]]) -> dict[str, Any]:
-    """Videos that several splits list; see `checks.leaks`."""
+    """Reports videos that several splits list; see `checks.leaks`."""
     videos = [{"id": video, "splits": there} for video, there in shared_names(names).items()]
     return {"count": len(videos), "videos": videos}
 
@@ -174,7 +175,7 @@ def _simulated(size: str, split: str) -> dict[str, Any]:
 
 
 def _whole(videos: Any, count: int) -> dict[str, Any]:
-    """The report of a split that is complete."""
+    """Reports a split that is complete."""
     lengths = [videos.snippets] if videos.lengths is None else videos.lengths.tolist()
     return {
         "usable": True, "title": videos.title, "videos": count, "categories": len(videos.categories), "complete": count,
@@ -186,7 +187,7 @@ def _whole(videos: Any, count: int) -> dict[str, Any]:
 
 
 def _packed(store: Path) -> dict[str, dict[str, Any]]:
-    """A packed store holds one split; all of its arrays are compared with their checksums."""
+    """Reports a packed store, which holds one split, and compares all of its arrays with their checksums."""
     videos = _attempt(open_store, store)
     if isinstance(videos, InputError):
         return {"store": _unusable(videos)}

@@ -37,7 +37,7 @@ def download(
     name: str, folder: str | Path | None = None, *, features: bool = True, background: bool = False,
     lists_url: str = LISTS_URL, features_url: str = FEATURES_URL, progress: bool = True,
 ) -> Path:
-    """Download `llp` or `ave` to `folder` (default: where `load` looks) and return it; what is there and right is kept.
+    """Downloads `llp` or `ave` to `folder` (default: where `load` looks) and returns it; what is there and right is kept.
 
     `features=False` gets the lists only; `background` also AVE's background videos. Interrupted downloads go on where they
     stopped. The addresses are arguments for mirrors and tests.
@@ -59,7 +59,7 @@ def download(
 
 
 def manual_steps(name: str, folder: str | Path | None = None, background: bool = False) -> list[str]:
-    """What to do by hand, a line each: every page, the file name, and where the file belongs."""
+    """Says what to do by hand, a line each: every page, the file name, and where the file belongs."""
     folder, about = Path(folder or home() / name), registry()[name]
     steps = []
     for entry in about["lists"] + (about["background_lists"] if background else []):
@@ -70,7 +70,7 @@ def manual_steps(name: str, folder: str | Path | None = None, background: bool =
 
 
 def is_archive(path: str | Path) -> bool:
-    """Whether a file is a zip or tar archive, by its content."""
+    """Tells whether a file is a zip or tar archive, by its content."""
     try:
         return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
     except (OSError, EOFError, tarfile.TarError):  # cut short
@@ -78,7 +78,7 @@ def is_archive(path: str | Path) -> bool:
 
 
 def unpack(archive: str | Path, folder: str | Path, *, largest: int = LARGEST) -> Path:
-    """Unpack a zip or tar archive into a new folder and return it; nothing is written outside, and no link.
+    """Unpacks a zip or tar archive into a new folder and returns it; nothing is written outside, and no link.
 
     The standard library takes the harm out of names that lead elsewhere or refuses them, and links and devices are left out or
     become plain files. A bad or cut archive, one of more than `largest` bytes, and a full disk are InputErrors that leave nothing.
@@ -129,7 +129,7 @@ def _sha256(path: Path) -> str:
 
 
 def _get_list(entry: Mapping[str, Any], repository: str, folder: Path, base: str, progress: bool) -> None:
-    """One small file by pooch, which downloads beside the place and moves the file there when its checksum is right."""
+    """Gets one small file by pooch, which downloads beside the place and moves the file there when its checksum is right."""
     url, target = f"{base}{repository}/{entry['path']}", folder / entry["name"]
     if target.is_file() and (entry["sha256"] is None or _sha256(target) == entry["sha256"]):
         return
@@ -182,14 +182,14 @@ def _is_h5(target: Path, page: str) -> bool:
 
 
 def _archive_in(folder: Path) -> Path | None:
-    """An archive that someone put into the folder by hand, under any name."""
+    """Finds an archive that someone put into the folder by hand, under any name."""
     if not folder.is_dir():
         return None
     return next((path for path in sorted(folder.iterdir()) if path.suffix in ARCHIVES and path.is_file() and is_archive(path)), None)
 
 
 def _fetch(url: str, target: Path, page: str, progress: bool) -> None:
-    """Google Drive by gdown, which keeps what it got in a `.part` file beside the target and goes on there."""
+    """Gets a file of Google Drive by gdown, which keeps what it got in a `.part` file beside the target and goes on there."""
     try:
         gdown = importlib.import_module("gdown")
     except ImportError:
@@ -204,7 +204,7 @@ def _fetch(url: str, target: Path, page: str, progress: bool) -> None:
 
 
 def _unpack_features(name: str, archive: Path, folder: Path) -> None:
-    """Unpack beside the place, find the published stream folders, and move them to `feats/` in one step."""
+    """Unpacks beside the place, finds the published stream folders, and moves them to `feats/` in one step."""
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     try:

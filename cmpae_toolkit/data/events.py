@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 
 
 def read_events(path: str | Path) -> pd.DataFrame:
-    """The events of a table (`.csv`, `.tsv`), a `.json` file, or a folder of label files, told by their suffixes.
+    """Reads the events of a table (`.csv`, `.tsv`), a `.json` file, or a folder of label files, told by their suffixes.
 
     Columns: filename, onset, offset (seconds), category, track ("audio", "visual", "audio_visual" or None where none is said) and
     line. Whatever cannot be read is an InputError with file and line.
@@ -57,7 +57,7 @@ def read_events(path: str | Path) -> pd.DataFrame:
 
 
 def write_events(path: str | Path, events: pd.DataFrame | Iterable[Row], format: str, filenames: Sequence[str] = ()) -> Path:
-    """Write events (rows with filename, onset, offset in seconds, category and track) to a file, or a folder for label files.
+    """Writes events (rows with filename, onset, offset in seconds, category and track) to a file, or a folder for label files.
 
     `format` is "csv", "json", "audacity", "vtt" or "elan". csv and json keep further columns, such as the probability. Each of
     `filenames` without an event has an empty label file, or stands in the JSON without events. `read_events` reads all back.
@@ -86,7 +86,7 @@ def write_events(path: str | Path, events: pd.DataFrame | Iterable[Row], format:
 
 
 def rolls_of(events: pd.DataFrame, videos: VideoSet) -> np.ndarray:
-    """Events (as `read_events` gives them) as rolls of a set's videos: (video, modality, snippet, category), bool.
+    """Makes rolls of a set's videos from events (as `read_events` gives them): (video, modality, snippet, category), bool.
 
     An event without a track counts for both modalities; those of the track audio_visual are in both already and left out. Raises
     InputError where an event is of a category or of a video that the set does not have.
@@ -103,7 +103,7 @@ def rolls_of(events: pd.DataFrame, videos: VideoSet) -> np.ndarray:
 
 
 def label_files(folder: Path) -> list[Path]:
-    """The label files of a folder, one a video."""
+    """Finds the label files of a folder, one a video."""
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES.values() and path.name[0] != "." and path.is_file())
     names = [clean_name(path.stem) for path in files]
     twice = [path.name for path, name in zip(files, names, strict=True) if names.count(name) > 1]
@@ -114,7 +114,7 @@ def label_files(folder: Path) -> list[Path]:
 
 
 def read_labels(path: Path) -> list[Row]:
-    """The events of one label file, whose name is that of the video."""
+    """Reads the events of one label file, whose name is that of the video."""
     rows = []
     for line, onset, offset, label, track in _READERS[path.suffix](path):
         said, _, category = label.partition(": ")

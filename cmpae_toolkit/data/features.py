@@ -19,7 +19,7 @@ KNOWN_STREAMS = {"audio": "audio", "vggish": "audio"} | dict.fromkeys(("frames",
 
 
 class Place(NamedTuple):
-    """A whole `.npy` file, or a row of an `.h5` file."""
+    """Names a whole `.npy` file, or a row of an `.h5` file."""
 
     path: Path
     row: int | None = None
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Streams:
-    """The feature folders of a data set: stream name -> folder, and stream name -> `audio` or `visual`."""
+    """Holds the feature folders of a data set: stream name -> folder, and stream name -> `audio` or `visual`."""
 
     folders: Mapping[str, Path]
     modalities: Mapping[str, str]
@@ -35,7 +35,7 @@ class Streams:
 
 @dataclass(frozen=True)
 class FeatureIndex:
-    """Where the features of the videos of a list lie. `ids` are the videos that have some, `rows` their places in the list.
+    """Says where the features of the videos of a list lie. `ids` are the videos that have some, `rows` their places in the list.
 
     `places[stream]` has one place a video, None where the video lacks that stream's modality. `missing` names, for each listed
     video without (all) features, a file that was looked for.
@@ -49,19 +49,19 @@ class FeatureIndex:
 
     @property
     def present(self) -> np.ndarray | None:
-        """Which modalities a video has (video, modality), bool; None where each has both."""
+        """Tells which modalities a video has (video, modality), bool; None where each has both."""
         has = {stream: np.array([place is not None for place in places], bool) for stream, places in self.places.items()}
         present = np.stack([np.all([has[s] for s, m in self.modalities.items() if m == each], axis=0) for each in MODALITIES], axis=1)
         return None if present.all() else present
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """Bytes and time of change (in ns) of every feature file, by its path."""
+        """Gives bytes and time of change (in ns) of every feature file, by its path."""
         paths = dict.fromkeys(place.path for places in self.places.values() for place in places if place)
         return {str(path): ((stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in paths}
 
 
 def find_streams(folder: Path, kind: str, chosen: Mapping[str, str]) -> Streams:
-    """The stream folders below `feats/`. LLP's published names become `audio`, `frames` and `clip`; `chosen` says modalities."""
+    """Finds the stream folders below `feats/`. LLP's published names become `audio`, `frames` and `clip`; `chosen` says modalities."""
     root = folder / "feats"
     found = {path.name: path for path in sorted(root.iterdir()) if _is_stream(path)} if root.is_dir() else {}
     if not found:
@@ -88,7 +88,7 @@ def index_features(
     roots: Sequence[Streams], filenames: Sequence[str], wanted: Sequence[tuple[Sequence[int], Sequence[str]]], *,
     blank: bool = False, ids: Sequence[str] | None = None,
 ) -> FeatureIndex:
-    """Find the feature files of listed videos; one directory listing per stream, no file is opened.
+    """Finds the feature files of listed videos by one directory listing per stream; no file is opened.
 
     `wanted` has for each video the numbers of the `roots` to look in and the names to look for, the likeliest first. Videos that
     lack a file are `missing`; with `blank` those that have all of one modality stay, without the other.
@@ -116,7 +116,7 @@ def index_features(
 
 
 def files_in(folder: Path) -> dict[str, str]:
-    """The feature files of a folder by the name that lists may use; broken links, folders and pipes are none."""
+    """Finds the feature files of a folder by the name that lists may use; broken links, folders and pipes are none."""
     with os.scandir(folder) as entries:
         return {clean_name(entry.name.removesuffix(".npy")): entry.name for entry in entries if _is_feature_file(entry)}
 
@@ -126,7 +126,7 @@ def _is_stream(path: Path) -> bool:
 
 
 def _is_feature_file(entry: os.DirEntry) -> bool:
-    """A file or a link to one, not hidden."""
+    """Tells whether this is a file or a link to one, and not hidden."""
     try:
         return entry.name.endswith(".npy") and entry.name[0] != "." and entry.is_file()
     except OSError:  # a link to itself

@@ -12,6 +12,7 @@ import pandas as pd
 from .._files import save_array, write_text
 from ..config import MODALITIES
 from ..errors import InputError
+from ..metrics import events
 from . import features, lists
 from .annotations import LIST_NAMES, LLP_CATEGORIES, Annotations, find_layout, read_annotations, splits
 from .features import FeatureIndex
@@ -25,7 +26,7 @@ def load_folder(
     folder: str | Path, split: str | None, *, missing: str = "error", eval_audio: str | None = None,
     snippet_seconds: float | None = None, name: str | None = None,
 ) -> VideoSet:
-    """Read one split of a folder, LLP as published or the toolkit's own format, into memory.
+    """Reads one split of a folder, LLP as published or the toolkit's own format, into memory.
 
     `split=None` reads unlabelled input: every id that has a file in a stream folder of each modality, or of one alone.
     `missing="skip"` leaves out videos without features, with an InputWarning that counts them; `missing="blank"` keeps those that
@@ -39,7 +40,7 @@ def load_folder(
 def open_source(
     folder: str | Path, split: str | None, *, missing: str = "error", eval_audio: str | None = None, snippet_seconds: float | None = None
 ) -> Source:
-    """Read the lists of a split (None: unlabelled input) and find its feature files, without opening any."""
+    """Reads the lists of a split (None: unlabelled input) and finds its feature files, without opening any."""
     check_missing(missing)
     folder = Path(folder)
     layout = find_layout(folder, lists_needed=split is not None)
@@ -66,7 +67,7 @@ def open_source(
 
 
 def write_folder(videos: VideoSet, folder: str | Path) -> Path:
-    """Write a VideoSet in the toolkit's own format; `load_folder` reads the same back. Returns the folder.
+    """Writes a VideoSet in the toolkit's own format; `load_folder` reads the same back. Returns the folder.
 
     Several splits may be written to one folder: the dense lists hold val and test together. A train split's reference is
     not written, as no list of the format holds it. A modality that a video lacks has no file (read it with `missing="blank"`).
@@ -94,7 +95,7 @@ def write_folder(videos: VideoSet, folder: str | Path) -> Path:
 
 
 def _write_lists(videos: VideoSet, folder: Path, weak: list[tuple[str, str]]) -> None:
-    """Dense lists first, so that a folder cut off here has no split without its events."""
+    """Writes the dense lists first, so that a folder cut off here has no split without its events."""
     annotations, names, found, dense = folder / "annotations", LIST_NAMES["own"], lists.Findings(), {}
     if videos.reference is not None and videos.split != "train":
         other = annotations / names[{"val": "test", "test": "val"}[videos.split]]
@@ -113,13 +114,11 @@ def _write_lists(videos: VideoSet, folder: Path, weak: list[tuple[str, str]]) ->
 
 
 def _events(videos: VideoSet, modality: int) -> list[tuple[str, str, str, str]]:
-    """Runs of a modality's rolls as rows of a dense list, in seconds."""
-    rolls = videos.reference[:, modality].transpose(0, 2, 1).astype(np.int8)  # video category snippet
-    edges = np.diff(np.pad(rolls, ((0, 0), (0, 0), (1, 1))), axis=2)
-    starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    """Lists the events of a modality's rolls as rows of a dense list, in seconds."""
+    seconds = videos.snippet_seconds
     return [
-        (videos.filenames[video], number(on * videos.snippet_seconds), number(end[2] * videos.snippet_seconds), videos.categories[c])
-        for (video, c, on), end in zip(starts, ends, strict=True)
+        (videos.filenames[video], number(onset * seconds), number(offset * seconds), videos.categories[category])
+        for video, category, onset, offset in events(videos.reference[:, modality])
     ]
 
 
@@ -153,7 +152,7 @@ def _check_same_set(videos: VideoSet, folder: Path, categories: str) -> None:
 
 
 def _shared(index: FeatureIndex, annotations: Annotations) -> list[Notice]:
-    """Rows whose file names begin with one id, so that they read the same feature files."""
+    """Tells rows whose file names begin with one id, so that they read the same feature files."""
     rows = annotations.weak.iloc[list(index.rows)]
     shared = pd.Series(index.ids).duplicated(keep=False).to_numpy()
     text = "shares its feature files with another row."

@@ -34,7 +34,7 @@ AVEP_OPTIONS = {"missing": "error", "eval_audio": None, "leaks": "keep", "repeat
 
 
 def load(name_or_folder: str | Path | None = None, split: str | None = "train", **options: Any) -> VideoSet:
-    """One split of simulated data (`tiny`, `small`, `full`, `simulated-...`), of a download (`llp`, `ave`, `avep`), of a folder,
+    """Reads one split of simulated data (`tiny`, `small`, `full`, `simulated-...`), of a download (`llp`, `ave`, `avep`), of a folder,
     or of a packed store; by default `default_name()`.
 
     Options of simulated data: `seed`. Of all else: `name` and `progress`; of folders and LLP also `missing`, `eval_audio` and
@@ -63,7 +63,7 @@ def load(name_or_folder: str | Path | None = None, split: str | None = "train", 
 
 
 def find_data(name_or_folder: str | Path) -> Path:
-    """The folder of a data set: of a download by its name, else the path itself, which must exist."""
+    """Finds the folder of a data set: of a download by its name, else the path itself, which must exist."""
     chosen = str(name_or_folder)
     path = Path(chosen).expanduser()
     if chosen not in published:
@@ -79,7 +79,7 @@ def find_data(name_or_folder: str | Path) -> Path:
 
 
 def kind_of(folder: Path) -> str:
-    """`llp`, `own`, `bare` (features without lists), `ave`, `avep` or `store`, by what the folder holds."""
+    """Says `llp`, `own`, `bare` (features without lists), `ave`, `avep` or `store`, by what the folder holds."""
     if (folder / "store.json").is_file():
         return "store"
     kind = find_layout(folder, lists_needed=False).kind
@@ -91,7 +91,7 @@ def kind_of(folder: Path) -> str:
 
 
 def open_data(name_or_folder: str | Path, split: str | None, **options: Any) -> Source:
-    """Read the lists of a split of any data set (None: unlabelled input) and find its features."""
+    """Reads the lists of a split of any data set (None: unlabelled input) and finds its features."""
     folder = find_data(name_or_folder)
     kind = kind_of(folder)
     if kind == "ave":
@@ -105,7 +105,7 @@ def open_data(name_or_folder: str | Path, split: str | None, **options: Any) -> 
 
 
 def read_lists(folder: Path, kind: str, split: str, **options: Any) -> Annotations:
-    """The lists of one split, whatever the layout; needs no features, and takes those of `load`'s options that are about lists."""
+    """Reads the lists of one split, whatever the layout; needs no features, and takes those of `load`'s options that are about lists."""
     chosen = {name: value for name, value in options.items() if name in ("eval_audio", "leaks", "repeated")}
     if kind == "ave":
         return read_ave(folder, split)
@@ -115,7 +115,7 @@ def read_lists(folder: Path, kind: str, split: str, **options: Any) -> Annotatio
 
 
 def known(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """`options` over `defaults`; an option that is not among these is an InputError."""
+    """Puts `options` over `defaults`; an option that is not among these is an InputError."""
     unknown = [name for name in options if name not in defaults]
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r} of load: this data takes {', '.join(defaults)}.")
@@ -124,7 +124,7 @@ def known(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Overview:
-    """The labels of a whole data set: `weak_labels[split]` (video, category) of 0 and 1, float32; `reference` (video, modality,
+    """Holds the labels of a whole data set: `weak_labels[split]` (video, category) of 0 and 1, float32; `reference` (video, modality,
     snippet, category), bool, that of val and, behind it, of test.
     """
 
@@ -135,7 +135,7 @@ class Overview:
     reference: np.ndarray
 
     def example(self, categories: Collection[str] | None = None) -> int:
-        """The first video of `reference` in which one of these categories (by default any) occurs, but not all the time.
+        """Finds the first video of `reference` in which one of these categories (by default any) occurs, but not all the time.
 
         Failing that the first in which one occurs. Without any such video an InputError.
         """
@@ -149,7 +149,7 @@ class Overview:
 
 
 def overview(name: str, *, published: bool = True) -> Overview:
-    """The labels of `llp`, `ave` or `avep`: of the published lists if they are here, else (or with `published=False`) simulated ones.
+    """Reads the labels of `llp`, `ave` or `avep`: the published lists if they are here, else (or with `published=False`) simulated ones.
 
     Needs no features. Lists that are here and cannot be read are InputErrors; the simulated set does not silently stand in for these.
     """

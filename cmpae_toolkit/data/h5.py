@@ -21,7 +21,7 @@ Shape = tuple[int | None, ...]  # None where any length will do
 
 
 def read_dataset(path: Path, key: str, shape: Shape, kinds: str = "fiu", most: int | None = None) -> np.ndarray:
-    """The whole dataset, its type one of NumPy's `kinds`; `most` bounds its first axis. NaN is an InputError."""
+    """Reads the whole dataset, its type one of NumPy's `kinds`; `most` bounds its first axis. NaN is an InputError."""
     with _dataset(path, key, shape, kinds) as dataset:
         if most is not None and len(dataset) > most:
             raise InputError(f"{path}: {key!r} holds {len(dataset)} rows, more than the {most} there are: {ADVICE}.")
@@ -32,13 +32,13 @@ def read_dataset(path: Path, key: str, shape: Shape, kinds: str = "fiu", most: i
 
 
 def dataset_header(path: Path, key: str, shape: Shape) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of a dataset of numbers that fits `shape`."""
+    """Gives shape and type of a dataset of numbers that fits `shape`."""
     with _dataset(path, key, shape, "fiu") as dataset:
         return dataset.shape, dataset.dtype
 
 
 def read_rows(path: Path, key: str, rows: Sequence[int]) -> np.ndarray:
-    """Some rows, given in ascending order: float16 stays, all else becomes float32. NaN and infinite values are let through."""
+    """Reads some rows, given in ascending order: float16 stays, all else becomes float32. NaN and infinite values are let through."""
     with _dataset(path, key, None, "fiu") as dataset, np.errstate(over="ignore"):
         return dataset.astype(np.float16 if dataset.dtype == np.float16 else np.float32)[list(rows)]
 
@@ -65,7 +65,7 @@ def _dataset(path: Path, key: str, shape: Shape | None, kinds: str) -> Iterator[
 
 
 def _in_this_file(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
-    """The dataset under `key`, which must lie in this file: links and external storage could name any other file."""
+    """Gives the dataset under `key`, which must lie in this file: links and external storage could name any other file."""
     if key not in file.keys():  # noqa: SIM118  `in file` would follow links
         there = ", ".join(map(repr, list(file.keys())[:5])) or "nothing"
         raise InputError(f"{path}: no dataset {key!r}, only {there}: {ADVICE}.")

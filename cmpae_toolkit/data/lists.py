@@ -30,7 +30,7 @@ DENSE_COLUMNS = ("filename", "onset", "offset", "event_labels")
 
 
 class Findings:
-    """What reading finds: notices of what was skipped or repaired, and errors, which `check` raises all at once."""
+    """Collects what reading finds: notices of what was skipped or repaired, and errors, which `check` raises all at once."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -43,7 +43,7 @@ class Findings:
         self.errors.append((str(path), line, text))
 
     def check(self) -> None:
-        """Raise the first error, with all of them as its `details`, file by file in the order of the lines."""
+        """Raises the first error, with all of them as its `details`, file by file in the order of the lines."""
         files = list(dict.fromkeys(path for path, *_ in self.errors))
         told = [f"{path}, line {line}: {text}" for path, line, text in sorted(self.errors, key=lambda e: (files.index(e[0]), e[1]))]
         if told:
@@ -52,7 +52,7 @@ class Findings:
 
 
 def read_categories(path: str | Path) -> tuple[str, ...]:
-    """The category names of a `categories.txt`, one a line, in order. Empty, repeated or spaced names are InputErrors."""
+    """Reads the category names of a `categories.txt`, one a line, in order. Empty, repeated or spaced names are InputErrors."""
     path, found, lines = Path(path), Findings(), {}
     for line, text in read_lines(path, found):
         name = text.strip()
@@ -65,7 +65,7 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
 
 
 def read_weak(path: str | Path, categories: Collection[str], found: Findings) -> pd.DataFrame:
-    """The videos of a weak list in file order: filename, categories, file, line. Rows of one video are joined."""
+    """Reads the videos of a weak list in file order: filename, categories, file, line. Rows of one video are joined."""
     path, labels, first, joined = Path(path), {}, {}, []
     for line, (name, text) in (rows := read_rows(path, WEAK_COLUMNS, found)):
         filename = clean_name(name)
@@ -97,7 +97,7 @@ def read_weak(path: str | Path, categories: Collection[str], found: Findings) ->
 def read_dense(
     path: str | Path, categories: Collection[str], videos: Collection[str], found: Findings, modality: str | None = None
 ) -> pd.DataFrame:
-    """The events of a dense list that belong to `videos`, in file order: filename, onset, offset, category, line."""
+    """Reads the events of a dense list that belong to `videos`, in file order: filename, onset, offset, category, line."""
     path, table = Path(path), []
     for line, (name, onset, offset, category) in (rows := read_rows(path, DENSE_COLUMNS, found, modality)):
         filename, times = clean_name(name), (as_seconds(onset), as_seconds(offset))
@@ -114,7 +114,7 @@ def read_dense(
 
 
 def list_version(path: str | Path) -> str:
-    """The version of a published list, told by sha256: "as published", "2020 list" or "2024 corrected"; else "other".
+    """Tells the version of a published list by its sha256: "as published", "2020 list" or "2024 corrected"; else "other".
 
     The first two `AVVP_eval_audio.csv` in circulation differ; scores published before 2024 most likely used that of 2020.
     Line ends do not change the answer.
@@ -124,19 +124,19 @@ def list_version(path: str | Path) -> str:
 
 
 def list_digest(path: str | Path) -> str:
-    """sha256 of a list, line ends of Windows taken for those of Unix."""
+    """Gives the sha256 of a list, line ends of Windows taken for those of Unix."""
     content = read_bytes(Path(path))
     return hashlib.sha256(content if Path(path).suffix == ".h5" else content.replace(b"\r\n", b"\n")).hexdigest()
 
 
 @cache
 def registry() -> Mapping[str, Any]:
-    """Per data set the repository, the lists (name, path, sha256, version) and the features (name, Google Drive id, bytes)."""
+    """Gives per data set the repository, the lists (name, path, sha256, version) and the features (name, Google Drive id, bytes)."""
     return json.loads(Path(__file__).with_name("registry.json").read_bytes())
 
 
 def read_lines(path: Path, found: Findings) -> list[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank; a file without any is an InputError."""
+    """Reads number (from 1) and text of each line that is not blank; a file without any is an InputError."""
     content = read_bytes(path)
     # Bytes that are no UTF-8 are refused line by line; an accent written as a character of its own joins its letter.
     text = unicodedata.normalize("NFC", content.decode("utf-8-sig", "surrogateescape"))
@@ -159,7 +159,7 @@ def read_lines(path: Path, found: Findings) -> list[tuple[int, str]]:
 
 
 def read_rows(path: Path, columns: tuple[str, ...], found: Findings, modality: str | None = None) -> list[tuple[int, list[str]]]:
-    """Line number and tidied fields of each row below the header, which must name these columns (the last may be singular).
+    """Reads line number and tidied fields of each row below the header, which must name these columns (the last may be singular).
 
     A folder of label files, one a video, is read as such a list (see `events`); of those with tracks, `modality` chooses one.
     """
@@ -187,7 +187,7 @@ def read_rows(path: Path, columns: tuple[str, ...], found: Findings, modality: s
 
 
 def write_rows(path: str | Path, columns: tuple[str, ...], rows: Iterable[tuple]) -> Path:
-    """Write a list with this header, atomically."""
+    """Writes a list with this header, atomically."""
     lines = ["\t".join(map(str, row)) for row in [columns, *rows]]
     return write_text(path, "\n".join(lines) + "\n")
 
@@ -206,7 +206,7 @@ def _label_rows(folder: Path, columns: tuple[str, ...], modality: str | None) ->
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes; of a folder of label files the names and bytes of all."""
+    """Reads a file's bytes; of a folder of label files the names and bytes of all."""
     if path.is_dir():
         files = sorted(each for each in path.iterdir() if each.is_file())
         return b"".join(each.name.encode("utf-8", "surrogateescape") + each.read_bytes() for each in files)
@@ -219,7 +219,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def as_seconds(text: str) -> float | None:
-    """A finite number of seconds, else None."""
+    """Reads a finite number of seconds; None if it is none."""
     try:
         value = float(text)
     except ValueError:
@@ -228,7 +228,7 @@ def as_seconds(text: str) -> float | None:
 
 
 def _usable(events: pd.DataFrame, path: Path, categories: Collection[str], videos: set[str], found: Findings) -> pd.DataFrame:
-    """The rows that are events of known videos, each once; every other row is told."""
+    """Keeps the rows that are events of known videos, each once, and tells every other row."""
     known, empty = events["filename"].isin(videos), events["onset"] >= events["offset"]
     key = ["filename", "onset", "offset", "category"]
     repeated = events.duplicated(key)

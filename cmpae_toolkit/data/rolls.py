@@ -25,7 +25,7 @@ def make_rolls(
     dense: pd.DataFrame, filenames: Sequence[str], categories: Sequence[str], snippets: int, lengths: np.ndarray,
     snippet_seconds: float, files: Mapping[str, Path],
 ) -> tuple[np.ndarray, list[Notice]]:
-    """The rolls (video, modality, snippet, category) of these videos, bool, and notices of events that were cut or rounded.
+    """Makes the rolls (video, modality, snippet, category) of these videos, bool, and notices of events that were cut or rounded.
 
     `dense` is the table of `Annotations`, `lengths` (video,) counts each video's snippets. Raises InputError as `_check_outside`.
     """
@@ -57,7 +57,7 @@ def make_rolls(
 
 
 def on_grid(onset: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First snippet of each event and the one behind its last, by this module's rule; times are counted in snippets."""
+    """Gives the first snippet of each event and the one behind its last, by this module's rule; times are counted in snippets."""
     first = np.ceil(onset - 0.5 - CLOSE).astype(int)
     last = np.floor(offset + 0.5 + CLOSE).astype(int)
     begun = np.floor(onset + CLOSE).astype(int)
@@ -68,17 +68,17 @@ def on_grid(onset: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def number(value: float) -> str:
-    """A number without needless digits: 3, 2.5."""
+    """Writes a number without needless digits: 3, 2.5."""
     return f"{value:.10g}"
 
 
 def span_text(event: Any) -> str:
-    """How messages name an event: `Dog 0-2 of video`."""
+    """Names an event as messages do: `Dog 0-2 of video`."""
     return f"{event.category} {number(event.onset)}-{number(event.offset)} of {event.filename}"
 
 
 def _check_outside(events: pd.DataFrame, inside: np.ndarray, snippet_seconds: float, files: Mapping[str, Path]) -> None:
-    """Refuse a list of which more than a tenth of the rows lie outside their videos, naming the likely cause."""
+    """Refuses a list of which more than a tenth of the rows lie outside their videos, naming the likely cause."""
     for modality in MODALITIES:
         here = (events["modality"] == modality).to_numpy()
         outside = here & ~inside
@@ -90,7 +90,7 @@ def _check_outside(events: pd.DataFrame, inside: np.ndarray, snippet_seconds: fl
 
 
 def _cause(events: pd.DataFrame, snippet_seconds: float) -> str:
-    """What most likely is wrong with the times, the likeliest first."""
+    """Names what most likely is wrong with the times, the likeliest first."""
     factor = (events["offset"] / events["end"]).max()
     span = events.groupby("filename").agg(onset=("onset", "min"), offset=("offset", "max"), end=("end", "first"))
     causes = {

@@ -22,14 +22,14 @@ CACHE = "scan.json"
 
 
 class Scan(NamedTuple):
-    """What reading a whole array finds: the SHA-256 of its values, and the first row (video) that is not finite, if any."""
+    """Holds what reading a whole array finds: the SHA-256 of its values, and the first row (video) that is not finite, if any."""
 
     sha256: str
     not_finite: int | None
 
 
 def scan(array: np.ndarray, cached: bool = False) -> Scan:
-    """Read every value of an array (video, ...), a video at a time; `cached` believes what was found of an unchanged file."""
+    """Reads every value of an array (video, ...), a video at a time; `cached` believes what was found of an unchanged file."""
     path = _file_of(array) if cached else None
     if path is None:
         return _scan(array)
@@ -59,7 +59,7 @@ def _scan(array: np.ndarray) -> Scan:
 
 
 def _file_of(array: np.ndarray) -> Path | None:
-    """The file whose whole content a memory-mapped array is; None for arrays in memory and parts of files."""
+    """Gives the file whose whole content a memory-mapped array is; None for arrays in memory and parts of files."""
     if not isinstance(array, np.memmap) or not array.filename:
         return None
     path = Path(array.filename)

@@ -31,7 +31,7 @@ MISSING = ("error", "skip", "blank")
 
 @dataclass(frozen=True)
 class Description:
-    """What `dataset.json` says; `snippet_seconds` is None where nobody said it."""
+    """Holds what `dataset.json` says; `snippet_seconds` is None where nobody said it."""
 
     name: str
     simulated: bool = False
@@ -41,7 +41,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Source:
-    """One split of a data set before its features are read: the lists, and where each video's features lie."""
+    """Holds one split of a data set before its features are read: the lists, and where each video's features lie."""
 
     folder: Path
     about: Description
@@ -54,7 +54,7 @@ class Source:
 
     @cached_property
     def rows(self) -> list[tuple[str, str, int | None]]:
-        """File name, and list and line where it stands, of each video that has features."""
+        """Gives the file name, and list and line where it stands, of each video that has features."""
         weak = self.annotations.weak.iloc[list(self.index.rows)]
         return list(zip(weak["filename"], weak["file"], weak["line"], strict=True))
 
@@ -67,18 +67,18 @@ class Source:
         return self.about.snippet_seconds or 1.0
 
     def listed(self, position: int) -> str:
-        """How messages name a video: by its file name and the line where it is listed."""
+        """Names a video as messages do: by its file name and the line where it is listed."""
         if self.annotations is None:
             return f"video {self.index.ids[position]}"
         filename, file, line = self.rows[position]
         return filename + ("" if line is None else f", line {line} of {file}")
 
     def measure(self, bad: dict[int, str] | None = None) -> Shapes:
-        """The shapes of all arrays, from their headers; see `arrays.measure`."""
+        """Reads the shapes of all arrays from their headers; see `arrays.measure`."""
         return measure(self.index, self.listed, bad)
 
     def read(self, shapes: Shapes, put: Callable[[str, int, np.ndarray], None], what: str = "read", progress: bool | None = None) -> None:
-        """Give every array to `put(stream, position, values)`. Without `progress` the bar appears when it takes a while."""
+        """Gives every array to `put(stream, position, values)`. Without `progress` the bar appears when it takes a while."""
         count, delay = len(self.index.ids) * len(self.index.places), 3 if progress is None else 0
         with tqdm(total=count, desc=f"{what} {self.split}", unit="array", delay=delay, leave=False, disable=progress is False) as bar:
             for stream in self.index.places:
@@ -87,7 +87,7 @@ class Source:
                     bar.update()
 
     def load(self, name: str | None = None) -> VideoSet:
-        """Read every file into one array per stream, allocated once; shorter videos are padded with zeros."""
+        """Reads every file into one array per stream, allocated once; shorter videos are padded with zeros."""
         shapes = self.measure()
         count = len(self.index.ids)
         arrays = {s: np.zeros((count, *shapes.of(s, shapes.snippets)), dtype) for s, (*_, dtype) in shapes.streams.items()}
@@ -99,7 +99,7 @@ class Source:
         return self.assemble(arrays, shapes, name)
 
     def assemble(self, arrays: dict[str, np.ndarray], shapes: Shapes, name: str | None = None) -> VideoSet:
-        """The VideoSet of these features, with labels and rolls of the videos that have features."""
+        """Makes the VideoSet of these features, with labels and rolls of the videos that have features."""
         weak = reference = None
         notices, lengths = self.notices, shapes.lengths
         if self.annotations is not None:
@@ -115,7 +115,7 @@ class Source:
 
 
 def describe(folder: Path, snippet_seconds: float | None = None, name: str | None = None) -> Description:
-    """What a folder says of itself; arguments take the place of its own values. Files of an older version are understood."""
+    """Reads what a folder says of itself; arguments take the place of its own values. Files of an older version are understood."""
     path = folder / DESCRIPTION
     about = _read_object(path)
     if not path.is_file():
@@ -135,13 +135,13 @@ def describe(folder: Path, snippet_seconds: float | None = None, name: str | Non
 
 
 def check_missing(missing: str) -> None:
-    """Refuse a value of the option `missing` that is none."""
+    """Refuses a value of the option `missing` that is none."""
     if missing not in MISSING:
         raise InputError(f"missing is {missing!r}: use 'error', 'skip' or 'blank'.")
 
 
 def missing_notices(index: FeatureIndex, annotations: Annotations | None, missing: str) -> tuple[Notice, ...]:
-    """What is told of videos that lack features: an InputError unless `missing` says what to do; videos left out are a warning."""
+    """Tells which videos lack features: an InputError unless `missing` says what to do; videos left out are a warning."""
     if not index.missing:
         return ()
     filename, looked_for = next(iter(index.missing.items()))
@@ -167,7 +167,7 @@ def missing_notices(index: FeatureIndex, annotations: Annotations | None, missin
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no such file."""
+    """Reads a JSON object; empty if there is no such file."""
     if not path.is_file():
         return {}
     try:

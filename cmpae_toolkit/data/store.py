@@ -41,7 +41,7 @@ def pack(
     folder: str | Path, split: str | None, out: str | Path | None = None, *, missing: str = "error", eval_audio: str | None = None,
     progress: bool = True, **options: Any,
 ) -> Path:
-    """Pack one split of a folder or a download (`llp`, ...) and return its store; one that is there and up to date stays.
+    """Packs one split of a folder or a download (`llp`, ...) and returns its store; one that is there and up to date stays.
 
     `out` is the store's own folder, by default one below `home()`. A stale store is packed again. Values beyond float16, bad
     files and a full disk are InputErrors that leave no half store in place. Further options are those of the reader:
@@ -54,7 +54,7 @@ def pack(
 
 
 def pack_source(source: Source, store: Path, progress: bool = True) -> Path:
-    """Pack an opened source into `store` unless an equal store is there; see `pack`."""
+    """Packs an opened source into `store` unless an equal store is there; see `pack`."""
     plan = fingerprint(source)
     if is_fresh(store, plan):
         return store
@@ -78,7 +78,7 @@ def pack_source(source: Source, store: Path, progress: bool = True) -> Path:
 
 
 def default_store(folder: str | Path, split: str | None, variant: str | None = None) -> Path:
-    """Where a folder's split is packed unless told otherwise: below `home()`, told apart by the folder's absolute path."""
+    """Says where a folder's split is packed unless told otherwise: below `home()`, told apart by the folder's absolute path."""
     absolute = Path(folder).resolve()
     digest = hashlib.sha256(str(absolute).encode("utf-8", "surrogateescape")).hexdigest()[:10]
     name = (split or "unlabelled") + (f"-{variant}" if variant else "")
@@ -86,7 +86,7 @@ def default_store(folder: str | Path, split: str | None, variant: str | None = N
 
 
 def fingerprint(source: Source) -> str:
-    """A digest that changes with the lists, the description, and the names, sizes and times of the split's feature files."""
+    """Makes a digest that changes with the lists, the description, and the names, sizes and times of the split's feature files."""
     digest = hashlib.sha256(repr((FORMAT, source.split, source.categories, source.filenames, source.index.ids, source.about)).encode())
     files = dict(source.annotations.files) if source.annotations else {}
     for name, path in sorted((files | {"about": source.folder / DESCRIPTION}).items()):
@@ -97,7 +97,7 @@ def fingerprint(source: Source) -> str:
 
 
 def is_fresh(store: str | Path, plan: str) -> bool:
-    """Whether a finished store of this fingerprint is there."""
+    """Tells whether a finished store of this fingerprint is there."""
     try:
         return _read_description(Path(store))["plan"] == plan
     except InputError:
@@ -105,7 +105,7 @@ def is_fresh(store: str | Path, plan: str) -> bool:
 
 
 def open_store(store: str | Path) -> VideoSet:
-    """A packed store as a VideoSet whose features stay on disk (memory-mapped, read-only). Needs nothing else.
+    """Opens a packed store as a VideoSet whose features stay on disk (memory-mapped, read-only). Needs nothing else.
 
     The first opening after a change reads all features once (about a second a GB), to refuse NaN and infinite values; what was
     found is kept beside the arrays (`scan.json`).
@@ -124,7 +124,7 @@ def open_store(store: str | Path) -> VideoSet:
 
 
 def verify(store: str | Path) -> int:
-    """Read a whole store and compare every array with its SHA-256 (about a second a GB); returns how many were right.
+    """Reads a whole store and compares every array with its SHA-256 (about a second a GB); returns how many were right.
 
     An array with other values is an InputError.
     """
@@ -138,7 +138,7 @@ def verify(store: str | Path) -> int:
 
 
 def _fill(draft: Path, source: Source, shapes: Shapes, progress: bool) -> None:
-    """Write every array to its place in its stream's file; what no video fills stays zero."""
+    """Writes every array to its place in its stream's file; what no video fills stays zero."""
     with contextlib.ExitStack() as stack:
         files, starts, strides = {}, {}, {}
         for stream in shapes.streams:
@@ -172,7 +172,7 @@ def _describe(draft: Path, source: Source, shapes: Shapes, plan: str) -> None:
 
 
 def _put_in_place(draft: Path, store: Path) -> None:
-    """One rename makes the store appear; an older one steps aside first and is removed last."""
+    """Makes the store appear by one rename; an older one steps aside first and is removed last."""
     if not store.exists():
         os.replace(draft, store)
         return
@@ -183,7 +183,7 @@ def _put_in_place(draft: Path, store: Path) -> None:
 
 
 def _read_description(store: Path) -> dict:
-    """What `store.json` says, with every field of its type, and names of streams that stay within the store."""
+    """Reads what `store.json` says, with every field of its type, and names of streams that stay within the store."""
     try:
         about = json.loads((store / "store.json").read_bytes())
         if about["format"] != FORMAT or any(type(about[name]) is not kind for name, kind in FIELDS.items()):
@@ -206,7 +206,7 @@ def _read_description(store: Path) -> dict:
 
 
 def _check_shapes(store: Path, about: dict, arrays: dict[str, np.ndarray], labels: dict[str, np.ndarray | None]) -> None:
-    """Streams are float16 (video, positions, width), labels of the shapes and values that a VideoSet has."""
+    """Checks that streams are float16 (video, positions, width) and labels of the shapes and values that a VideoSet has."""
     count, categories = len(about["ids"]), len(about["categories"])
     snippets = min((x.shape[1] for x in arrays.values() if x.ndim == 3), default=0)
     shapes = {

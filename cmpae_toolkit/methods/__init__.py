@@ -15,6 +15,10 @@ METHODS: dict[str, str] = {
     "han": "cmpae_toolkit.methods.han:HAN",
     "jomold": "cmpae_toolkit.methods.jomold:JoMoLD",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
+    "avel": "cmpae_toolkit.methods.avel:AVEL",
+    "psp": "cmpae_toolkit.methods.psp:PSP",
+    "cmran": "cmpae_toolkit.methods.cmran:CMRAN",
+    "cmbs": "cmpae_toolkit.methods.cmbs:CMBS",
 }
 
 

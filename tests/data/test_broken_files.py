@@ -64,12 +64,14 @@ def h5_bytes(key: str, values, **options) -> bytes:
     return file.getvalue()
 
 
+DESCRIPTION = {"name": "birds", "simulated": False, "snippet_seconds": 1.0, "streams": {"frames": {"modality": "visual"}}}
+
+
 def write_own(root: Path) -> Path:
     """Two val videos in the toolkit's own format."""
     (root / "annotations").mkdir(parents=True)
     (root / "categories.txt").write_text("Owl\nTit\n")
-    (root / "streams.json").write_text('{"audio": "audio", "frames": "visual"}\n')
-    (root / "about.json").write_text('{"name": "birds", "simulated": false}\n')
+    (root / "dataset.json").write_text(json.dumps(DESCRIPTION))
     (root / "annotations" / "val.csv").write_text("filename\tevent_labels\nv1_0_4\tOwl,Tit\nv2_0_4\tTit\n")
     (root / "annotations" / "eval_audio.csv").write_text("filename\tonset\toffset\tevent_labels\nv1_0_4\t0\t2\tOwl\n")
     (root / "annotations" / "eval_visual.csv").write_text("filename\tonset\toffset\tevent_labels\nv2_0_4\t1\t4\tTit\n")
@@ -84,13 +86,17 @@ def write_own(root: Path) -> Path:
 def good(tmp_path_factory):
     """A good folder of each kind; every test restores what it breaks."""
     root = tmp_path_factory.mktemp("good")
-    own = write_own(root / "own")
+    own, old = write_own(root / "own"), write_own(root / "old")
+    (old / "dataset.json").unlink()
+    (old / "streams.json").write_text('{"audio": "audio", "frames": "visual"}\n')  # as an older version described a folder
+    (old / "about.json").write_text('{"name": "birds", "simulated": false}\n')
     store = pack(own, "val", root / "store", progress=False)
-    return {"own": own, "ave": write_ave(root / "ave"), "store": store}
+    return {"own": own, "old": old, "ave": write_ave(root / "ave"), "store": store}
 
 
 READ: dict[str, Callable[[Path], object]] = {
     "own": lambda folder: load_folder(folder, "val"),
+    "old": lambda folder: load_folder(folder, "val"),
     "ave": lambda folder: load(folder, "val"),
     "store": open_store,
 }
@@ -215,8 +221,10 @@ def corpus(good) -> list[tuple[str, str, str, bytes]]:
     dense = (own / "annotations/eval_audio.csv").read_text()
     cases += [("own", "annotations/eval_audio.csv", f"time {t[:9]!r}", dense.replace("\t0\t", f"\t{t}\t").encode()) for t in ODD_TIMES]
     cases += [("own", f"feats/audio/{video}.npy", *case) for video in ("v1", "v2") for case in broken_npy()]
+    wrong = [json.dumps(DESCRIPTION | {key: value}) for key in DESCRIPTION for value in (None, 3, -1, "x", [], {}, [None], 1e999, {"x": 3})]
+    cases += [("own", "dataset.json", *case) for case in broken_json((own / "dataset.json").read_bytes(), wrong)]
     for name in ("streams.json", "about.json"):
-        cases += [("own", name, *case) for case in broken_json((own / name).read_bytes(), [])]
+        cases += [("old", name, *case) for case in broken_json((good["old"] / name).read_bytes(), [])]
     rows = (good["ave"] / "Annotations.txt").read_bytes()
     cases += [("ave", "Annotations.txt", *case) for case in (*broken_text(rows, "aaaaaaaaaa1"), *cuts(rows, 15), *flips(rows, 30, 4))]
     cases += [("ave", "Annotations.txt", f"time {t[:9]!r}", rows.replace(b"&2&5", f"&{t}&5".encode())) for t in ODD_TIMES]
@@ -342,7 +350,7 @@ def test_descriptions_of_a_store_that_cannot_be_true(tmp_path, change):
 
 def test_a_name_that_would_move_the_cursor(tmp_path):
     folder = write_own(tmp_path / "own")
-    (folder / "about.json").write_text(json.dumps({"name": "bi\x1b[31mrds\n", "simulated": False}))
+    (folder / "dataset.json").write_text(json.dumps({"name": "bi\x1b[31mrds\n", "simulated": False}))
     assert load_folder(folder, "val").name == "bi[31mrds"
 
 
@@ -391,7 +399,8 @@ STEADY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_s
 @given(content=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass"))))
 def test_any_bytes_in_any_place(good, content):
     for kind, file in (
-        ("own", "annotations/val.csv"), ("own", "annotations/eval_visual.csv"), ("own", "feats/audio/v1.npy"), ("own", "streams.json"),
+        ("own", "annotations/val.csv"), ("own", "annotations/eval_visual.csv"), ("own", "feats/audio/v1.npy"), ("own", "dataset.json"),
+        ("old", "streams.json"),
         ("own", "categories.txt"), ("ave", "Annotations.txt"), ("ave", "val_order.h5"), ("store", "store.json"), ("store", "audio.npy"),
     ):
         broken(good[kind], file, content, READ[kind])
@@ -422,7 +431,9 @@ JSON = st.recursive(
 def test_any_json(good, value, key):
     about = json.loads((good["store"] / "store.json").read_bytes())
     for file in ("streams.json", "about.json"):
-        broken(good["own"], file, json.dumps(value).encode(), READ["own"])
+        broken(good["old"], file, json.dumps(value).encode(), READ["old"])
+    for changed in (value, {"streams": value}, {"streams": {"frames": value}}, {"snippet_seconds": value}, {"name": value}):
+        broken(good["own"], "dataset.json", json.dumps(changed).encode(), READ["own"])
     broken(good["store"], "store.json", json.dumps(about | {key: value}).encode(), READ["store"])
 
 

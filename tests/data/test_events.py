@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pympi
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cmpae_toolkit.config import TRACKS
 from cmpae_toolkit.data import VideoSet, load, load_folder, read_events, rolls_of, write_events
@@ -105,6 +107,33 @@ def test_broken_files(tmp_path, name, content, said):
     with pytest.raises(InputError, match=said) as caught:
         read_events(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), suffix=st.sampled_from(["txt", "vtt", "eaf", "csv", "tsv", "json"]))
+def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path, data, suffix):
+    """Also good files with a few bytes changed."""
+    whole = WHOLE[suffix]
+    content = bytearray(data.draw(st.one_of(st.binary(max_size=80), st.just(whole))))
+    for place, byte in data.draw(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4)):
+        if content:
+            content[place % len(content)] = byte
+    (tmp_path / f"a.{suffix}").write_bytes(bytes(content))
+    try:
+        read_events(tmp_path / f"a.{suffix}")
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
+WHOLE = {
+    "txt": b"0\t1\tDog\n2.5\t3\taudio: Cat\n", "vtt": b"WEBVTT\n\n00:01.000 --> 00:02.500\nDog\n\n00:03.000 --> 00:04.000\nCat\n",
+    "eaf": b'<A><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="t" TIME_VALUE="10"/></TIME_ORDER><TIER TIER_ID="audio"><ANNOTATION>'
+           b'<ALIGNABLE_ANNOTATION TIME_SLOT_REF1="t" TIME_SLOT_REF2="t"><ANNOTATION_VALUE>Dog</ANNOTATION_VALUE>'
+           b'</ALIGNABLE_ANNOTATION></ANNOTATION></TIER></A>',
+    "csv": b"filename,onset,offset,category,track\na,0,1,Dog,audio\nb,2,3,\"Cat, old\",\n",
+    "tsv": b"filename\tonset\toffset\tevent_label\na\t0\t1\tDog\n",
+    "json": b'{"videos": [{"filename": "a", "events": [{"onset": 0, "offset": 1, "category": "Dog", "track": "audio"}]}]}',
+}  # fmt: skip
 
 
 def test_entities_of_xml_lead_nowhere(tmp_path):

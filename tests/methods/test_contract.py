@@ -25,7 +25,7 @@ CONFIGS = {name: get(name).Config() for name in METHODS} | {n: presets[n] for n 
 CONFIGS |= {"opinions pooled": presets["paper"].changed(pooling="opinions")}
 CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)}
 QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1)
-NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0)
+NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0, interaction_dropout=0.0)
 CPU = torch.device("cpu")
 
 every_method = pytest.mark.parametrize("name", CONFIGS)
