@@ -38,7 +38,7 @@ def _run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _one_line
+            warnings.showwarning = _Notes()
             warnings.simplefilter("always", InputWarning)
             from ._commands import parse  # here, so that Ctrl-C while modules are read ends in one line
 
@@ -60,8 +60,17 @@ def _told(error: BaseException, sentence: str, status: int) -> int:
     return status
 
 
-def _one_line(message: Warning | str, *_rest: object) -> None:
-    print("cmpae: note:", on_command_line(str(message)), file=sys.stderr)
+class _Notes:
+    """Warnings in one line each; what a reader warned of is not said again where notices are counted."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __call__(self, message: Warning | str, *_rest: object) -> None:
+        text = on_command_line(str(message))
+        if not any(text.endswith(earlier) for earlier in self.told):
+            print("cmpae: note:", text, file=sys.stderr)
+        self.told.append(text)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def test_a_missing_file_is_advised_in_the_command_lines_words(folder, tmp_path, 
     assert "--missing skip" in told and "--missing blank" in told and "missing=" not in told and victim.name in told
     for choice, videos in ((["--missing", "skip"], 23), (["--skip-missing"], 23), (["--missing", "blank"], 24)):
         assert cli.main(["evaluate", "--data", str(data), "--checkpoint", str(run_folder), *choice]) == 0
-        assert f"{videos} videos" in capsys.readouterr().out
+        told = capsys.readouterr()
+        assert f"{videos} videos" in told.out and told.err.count("cmpae: note:") == 1 and victim.name in told.err
 
 
 def test_notices_and_leaks_are_told(folder, tmp_path, capsys):
@@ -216,6 +217,13 @@ def test_a_disk_that_fills_up(tmp_path, capsys, monkeypatch):
     assert f"last whole epoch is kept in {out / 'training_state.safetensors'}: `--resume`" in told
     assert not (out / "model.safetensors").exists() and not list(out.glob("*.part")) + list(out.glob(".*.part"))
     assert cli.main([str(a) for a in [*command, "--resume"]]) == 0 and (out / "run.json").is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_a_notice(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CMPAE_HOME", str(tmp_path / "file" / "home"))
+    assert cli.main(["train", "--data", "tiny", *SMALL, "--out", str(tmp_path / "run")]) == 0
+    assert "cmpae: note:" in capsys.readouterr().err and (tmp_path / "run" / "run.json").is_file()
 
 
 def test_figures_that_cannot_be_written(tmp_path, capsys):

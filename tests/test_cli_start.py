@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import docs_commands
+import pandas as pd
 import pytest
 
 from cmpae_toolkit import _commands, cli
@@ -126,13 +128,13 @@ def test_methods(capsys):
 
 
 def test_study(tmp_path, capsys, monkeypatch):
-    """A verb passes what its options say, and prints the table that comes back."""
-    from cmpae_toolkit.studies import one_sided
+    """A study's own signature says its options; the table that it returns is printed."""
+    def echo(data: Sequence[str] = ("small",), *, seeds: int = 3, out: Path = Path("runs"), extend: bool = False) -> pd.DataFrame:
+        return pd.DataFrame({"said": [f"{' '.join(data)}; {seeds}; {out.name}; {extend}"]})
 
-    monkeypatch.setattr(one_sided, "run_grid", lambda grid, out, workers, measure: (len(grid), out, workers))
-    monkeypatch.setattr(one_sided, "mean_shares", lambda found: __import__("pandas").DataFrame({"found": [str(found)]}))
-    assert cli.main(["study", "one_sided", "--data", "tiny", "--seeds", "1", "--out", str(tmp_path), "--workers", "2"]) == 0
-    assert f"PosixPath('{tmp_path}'), 2" in capsys.readouterr().out or os.name == "nt"
+    monkeypatch.setattr("cmpae_toolkit.studies.one_sided.run", echo)
+    assert cli.main(["study", "one_sided", "--data", "tiny", "small", "--seeds", "1", "--out", str(tmp_path), "--extend"]) == 0
+    assert f"tiny small; 1; {tmp_path.name}; True" in capsys.readouterr().out
 
 
 def test_a_terminal_of_another_encoding(tmp_path):

@@ -14,12 +14,12 @@ import tyro
 
 from .. import studies
 from ..config import AVE, MethodConfig, config_for, presets
+from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
 from .on_data import Doctor, Download, Pack
 from .on_runs import Evaluate, Predict, Train
 from .on_studies import Methods, Study, Tables
-from .options import default_data
 
 VERBS: dict[str, type] = {
     verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Tables, Study, Methods)
@@ -62,7 +62,7 @@ def _starting_config(arguments: list[str]) -> MethodConfig:
     for option in ("--data", "--preset", "--method"):
         first.add_argument(option, nargs="?")
     known, _ = first.parse_known_args(arguments)
-    data_name = known.data or default_data()
+    data_name = known.data or default_name()
     if known.method is None:
         return config_for(data_name, known.preset)
     if known.preset is not None:

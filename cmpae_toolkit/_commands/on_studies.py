@@ -11,7 +11,8 @@ from typing import Any, Literal
 import tyro
 
 from .. import studies
-from .options import Flag, default_data
+from ..data.naming import default_name
+from .options import Flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Tables:
     """Make Tables 1 to 6: train what is missing, print, and write CSV, Markdown, LaTeX and PNG."""
 
     numbers: tyro.conf.Positional[tuple[Literal[1, 2, 3, 4, 5, 6], ...]] = ()  # which tables; without any all six
-    data: tuple[str, ...] = field(default_factory=lambda: (default_data(),))  # names or folders
+    data: tuple[str, ...] = field(default_factory=lambda: (default_name(),))  # names or folders
     seeds: int = 5  # runs of each row, with the seeds from 0 on
     results: Path = Path("runs/tables")  # the folder of the runs
     out: Path | None = None  # the folder of the tables; without it that of the runs

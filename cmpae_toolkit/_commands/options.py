@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from ..data.naming import default_name
 
 if TYPE_CHECKING:
     from ..checkpoint import Run
@@ -17,15 +18,11 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Split = Literal["train", "val", "test"]
 
 
-def default_data() -> str:
-    return os.environ.get("CMPAE_DATA") or "small"
-
-
 @dataclass(frozen=True, kw_only=True)
 class OnData:
     """What all verbs have that read a data set."""
 
-    data: str = field(default_factory=default_data)
+    data: str = field(default_factory=default_name)
     """tiny, small, full (simulated), llp, ave, avep (downloaded) or a folder; without it $CMPAE_DATA, else small"""
     missing: Literal["error", "skip", "blank"] = "error"  # a video that lacks feature files is refused, left out, or kept with blanks
     eval_audio: Literal["corrected", "2020"] | None = None  # LLP: which of the two published audio lists

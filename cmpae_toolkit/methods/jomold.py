@@ -7,6 +7,7 @@ The second drops that share of the labels in each batch, where one modality find
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from .. import labels, losses
 from .._files import home, read_json, write_json
 from ..config import JoMoLDConfig
 from ..data.videoset import VideoSet
+from ..errors import InputError, InputWarning
 from ..inference import predict
 from ..method import Batch, Fit, Method, Moment, Supervision
 from .han import HAN
@@ -101,5 +103,8 @@ def estimate_noise_ratios(config: JoMoLDConfig, train_set: VideoSet, val_set: Vi
     probability = predict(run.model, train_set).video.probability
     ratios = labels.noise_ratios(probability, torch.as_tensor(train_set.weak_labels), estimator, present)
     if cache:
-        write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
+        try:
+            write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
+        except InputError as error:  # the result does not hang on it
+            warnings.warn(f"{error} Until then noise ratios are estimated anew each time.", InputWarning, stacklevel=2)
     return ratios
