@@ -2,26 +2,27 @@
 
 PYTHON ?= python3
 CMPAE_DATA ?= small
-RUN ?= runs/$(notdir $(CMPAE_DATA))
 BIN := .venv/bin
 READY := .venv/.ready
 
-# The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads
-AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_HOME=$$(mktemp -d)
+# The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads. Their figures
+# go to a temporary folder; `make notebooks` alone writes them into figures/.
+AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_FIGURES= CMPAE_HOME=$$(mktemp -d)
 
 export CMPAE_DATA
 
 # more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench notebooks checkpoint clean
+.PHONY: help run test lab explorer lint bench docs notebooks checkpoint clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
 	@echo "make explorer    the evidence explorer as a page (Voila), with the kernel behind it"
-	@echo "make notebooks   run all notebooks and save their outputs"
+	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
+	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoint that ships with the package anew"
@@ -35,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 run: $(READY)
-	$(BIN)/cmpae train --data "$(CMPAE_DATA)" --out "$(RUN)" --figures figures
+	$(BIN)/cmpae train --data "$(CMPAE_DATA)" $(if $(RUN),--out "$(RUN)") --figures figures --overwrite
 
 test: $(READY)
 	$(AS_NEW) $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
@@ -52,11 +53,15 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
+
 notebooks: $(READY)
-	$(AS_NEW) $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
-	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint
+	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint --overwrite
 	mkdir -p cmpae_toolkit/assets/simulated_small
 	cp runs/checkpoint/model.safetensors runs/checkpoint/config.json runs/checkpoint/history.csv runs/checkpoint/run.json cmpae_toolkit/assets/simulated_small
 

@@ -2,8 +2,8 @@
 
 Every kind of update on one video of the simulated `small` set, with the run that ships, on the CPU: median and maximum in
 milliseconds as a clock on the wall sees it, and the maximum of the processor's time, which other jobs on the machine do not
-lengthen; at the end what the still figure takes. The browser's own drawing of the SVG is not in it; tests/browser shows that
-it follows.
+lengthen; at the end what the still figure takes. What the browser needs to draw is not in it; tests/browser/test_view.py measures
+that.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from cmpae_toolkit import checkpoint, data, plots
-from cmpae_toolkit.explorer.widget import Explorer, draw
+from cmpae_toolkit.explorer import Explorer
 
 STILL = "(the still figure)"
 # control -> values that are set in turn; the first update of each kind is counted like all others
@@ -48,7 +48,7 @@ def measure(repeats: int) -> dict[str, list[tuple[float, float]]]:
         for control, value in itertools.chain.from_iterable(((c, v) for v in values) for c, values in UPDATES.items()):
             if explorer.controls[control].value != value:
                 times[control].append(timed(lambda c=control, v=value: setattr(explorer.controls[c], "value", v)))
-    return times | {STILL: [timed(lambda: plots.png(draw(explorer.state)))]}
+    return times | {STILL: [timed(lambda: plots.png(plots.figure_3(explorer.state)))]}
 
 
 def summary(times: Sequence[tuple[float, float]]) -> dict[str, float]:

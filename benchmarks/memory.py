@@ -4,8 +4,8 @@
 
 A temporary folder is filled with random numbers of LLP's shapes (audio 10 x 128, frames 80 x 2048, clip 10 x 512, float32 as
 published: 8.0 GB, and 4.0 GB of stores in float16); nothing of it is data, and it is deleted in the end. Then, each in a process
-of its own whose /proc/PID/status is read every 5 ms: packing of the three splits, verifying the train store, finishing a packing
-that was cut off halfway, and one epoch of `fit` from the memory-mapped store (preset `released`, width 512, batch 128; the
+of its own whose /proc/PID/status is read every 5 ms: packing of the three splits, verifying the train store,
+and one epoch of `fit` from the memory-mapped store (preset `released`, width 512, batch 128; the
 noise ratios are given, as their estimator is trained by the same loop).
 
 VmRSS counts all pages in memory, those of mapped files too, which the system takes back when it needs them; RssAnon counts what
@@ -124,17 +124,6 @@ def train_epoch(train_store: Path, val_store: Path, epochs: int) -> None:
     fit(config, train_set, val_set, supervision=noise, device="cpu", progress=False)
 
 
-def cut_off(store: Path) -> None:
-    """Turn a finished store into what an interruption halfway leaves."""
-    partial = store.with_name(store.name + ".partial")
-    store.rename(partial)
-    (partial / "plan.txt").write_text(json.loads((partial / "store.json").read_text())["plan"])
-    (partial / "store.json").unlink()
-    sums = np.load(partial / "checksums.npy")
-    sums[len(sums) // 2 :] = -1
-    np.save(partial / "checksums.npy", sums)
-
-
 def measure(place: Path, videos: dict[str, int], epochs: int) -> dict[str, dict[str, float]]:
     """All measurements, by what was done; `place` must be empty and is left full."""
     folder, stores = place / "llp", {split: place / "stores" / split for split in videos}
@@ -143,8 +132,6 @@ def measure(place: Path, videos: dict[str, int], epochs: int) -> dict[str, dict[
     results["make the folder"] = peak_memory(make_folder, folder, videos)
     for split, store in stores.items():
         results[f"pack {split}"] = peak_memory(pack_split, folder, split, store)
-    cut_off(stores["train"])
-    results["finish a packing of train cut off halfway"] = peak_memory(pack_split, folder, "train", stores["train"])
     results["verify train"] = peak_memory(verify_store, stores["train"])
     shutil.rmtree(folder)  # the stores need nothing else
     results["open the stores, make the model"] = peak_memory(train_epoch, stores["train"], stores["val"], 0)

@@ -29,6 +29,15 @@ def above(log_parameter: Tensor, prior: Tensor | float) -> Tensor:
     return log_parameter.expm1() if _is_one(prior) else prior * (log_parameter - log(prior)).expm1()
 
 
+def with_prior_one(log_parameter: Tensor, prior: Tensor | float) -> Tensor:
+    """log(e + 1) from log(e + prior), e >= 0."""
+    if _is_one(prior):
+        return log_parameter
+    excess = (log_parameter - log(prior)).clamp_min(0)  # e = prior (exp(excess) - 1)
+    log_share = (-(-excess).expm1()).clamp_min(torch.finfo(excess.dtype).tiny).log()  # of e in e + prior
+    return F.softplus(log(prior) + excess + log_share)
+
+
 def digamma_of_exp(log_x: Tensor) -> Tensor:
     """digamma(exp(log_x)); beyond exp(12) by its series log x - 1 / (2 x), so that x itself may overflow."""
     series = log_x - 0.5 * torch.exp(-log_x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ def choose_device(name: str | None = None) -> torch.device:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {name!r} cannot be used here ({str(error).splitlines()[0]}): try 'cpu'.") from None
+        reason = textwrap.shorten(str(error).splitlines()[0], 100, placeholder=" ...")  # torch lists every backend that it knows
+        raise InputError(f"the device {name[:30]!r} cannot be used here ({reason}): try 'cpu'.") from None
     return torch.device(name)
 
 

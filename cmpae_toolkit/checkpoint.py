@@ -17,10 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from . import __version__, data
-from ._files import flat, read_json, read_tensors, write_atomically, write_json, write_text
+from ._files import flat, free_bytes, read_json, read_tensors, write_atomically, write_json, write_text
 from .batches import choose_device
 from .config import DataSpec, MethodConfig
-from .data.archives import free_bytes
 from .data.videoset import VideoSet
 from .decode import Thresholds
 from .errors import InputError

@@ -144,7 +144,7 @@ class Config(JoMoLDConfig):
     method: ClassVar[str] = "cmpae"
 
     # Features
-    embedding_activation: Literal["none", "elu"] = "none"
+    embedding_activation: Literal["none", "elu"] = "none"  # behind each stream's own layer
     self_attention_share: Share = 0.0  # x = (1 - share) * with cross-attention + share * without
 
     # Evidence: presence and absence (Eq. 2, 3)

@@ -162,19 +162,19 @@ def choose_video_thresholds(
 
 
 def event_table(rolls: np.ndarray, evidence, categories: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each decoded event as a row: filename, onset, offset (snippets = seconds, half-open), category, track, and the mean
-    probability and vacuity over its snippets (of both modalities for the audio_visual track; vacuity None where unknown)."""
+    """Lists each decoded event as a row: filename, onset and offset in snippets (half-open), category, track, probability, vacuity.
+
+    Probability and vacuity are means over the event's snippets (of both modalities for the track audio_visual); the vacuity is None
+    where it is unknown. `rolls` and the evidence are (video, modality, snippet, category).
+    """
     snippet = probabilities(evidence)["snippet"]
     vacuity = evidence.snippet.vacuity
     vacuity = None if vacuity is None else vacuity.detach().cpu().numpy()
-    tracks = metrics.with_audio_visual(np.asarray(rolls))
-    edges = np.diff(np.pad(tracks.astype(np.int8), ((0, 0), (0, 0), (1, 1), (0, 0))), axis=2)
-    onsets, offsets = (np.argwhere(np.moveaxis(edges == sign, 3, 2)) for sign in (1, -1))
     rows = []
-    for (v, track, c, onset), (*_, offset) in zip(onsets, offsets, strict=True):
+    for v, track, c, onset, offset in metrics.events(metrics.with_audio_visual(np.asarray(rolls))).tolist():
         span = (v, slice(None) if track == 2 else track, ..., slice(onset, offset), c)
         rows.append(dict(
-            filename=names[v], onset=int(onset), offset=int(offset), category=categories[c], track=TRACKS[track],
+            filename=names[v], onset=onset, offset=offset, category=categories[c], track=TRACKS[track],
             probability=float(snippet[span].mean()), vacuity=None if vacuity is None else float(vacuity[span].mean()),
         ))
     return rows

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from . import decode, metrics
-from ._files import write_json, write_text
+from . import data, decode, metrics
+from ._files import write_atomically
 from .batches import Loader, autocast, prediction_batch, read_ahead
 from .config import MethodConfig, check_same_data
+from .data.events import COLUMNS as EVENT_COLUMNS
 from .data.videoset import VideoSet
 from .errors import InputError
 from .method import Evidence, Method
@@ -53,10 +56,12 @@ def predict(
 
 
 def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
-    """The evidence, or an InputError naming the first video whose probabilities are not finite."""
+    """The evidence, or an InputError naming the first video whose probabilities or vacuities are not finite."""
     for judgement in (evidence.snippet, evidence.video, evidence.joint):
-        finite = judgement.probability.flatten(1).isfinite().all(1)
-        if not bool(finite.all()):
+        for values in (judgement.probability, judgement.vacuity):
+            finite = torch.ones(1) if values is None else values.flatten(1).isfinite().all(1)
+            if bool(finite.all()):
+                continue
             name = video_set.filenames[int(finite.int().argmin())]
             raise InputError(f"{video_set.title}: the model's answer for {name} is not finite; look at its features, and at the weights.")
     return evidence
@@ -67,9 +72,23 @@ def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
 
     Raises InputError when the set has no reference.
     """
+    _check_reference(video_set)
+    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+
+
+def evaluate_events(path: str | Path, video_set: VideoSet, config: MethodConfig) -> dict[str, dict[str, float]]:
+    """The same scores of events that any tool wrote, in a format of `data.read_events`; a video without any has none.
+
+    `config` says the task. Raises InputError when the file cannot be read, names a video or a category that the set does not have,
+    or when the set has no reference.
+    """
+    _check_reference(video_set)
+    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.reference)
+
+
+def _check_reference(video_set: VideoSet) -> None:
     if video_set.reference is None:
         raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
-    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
 
 
 def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray) -> dict:
@@ -110,28 +129,47 @@ def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
     }
 
 
-def write_predictions(run: Run, video_set: VideoSet, folder: str | Path, *, progress: bool = True) -> list[Path]:
+def write_predictions(
+    run: Run, video_set: VideoSet, folder: str | Path, *, formats: Sequence[str] = ("csv", "json"), progress: bool = True
+) -> list[Path]:
     """Decoded events of every video as `events.csv`, and with the opinions behind them as `events.json`.
 
     CSV columns: filename, onset, offset (seconds), category, track, probability, vacuity. The JSON has for each video its events
-    and each modality's video-level probability and vacuity by category.
+    and each modality's video-level probability and vacuity by category. `formats`: further ones of `data.write_events`, each in a
+    folder of its own. Nothing is written before all of it is known to be finite, and the two files only together.
     """
     evidence = predict(run.model, video_set, progress=progress)
     rows = decode.event_table(run.model.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
-    columns = ["filename", "onset", "offset", "category", "track", "probability", "vacuity"]
-    table = pd.DataFrame(rows, columns=columns)
-    per_video = {filename: [] for filename in video_set.filenames}
+    per_video: dict[str, list[dict[str, Any]]] = {filename: [] for filename in video_set.filenames}
     for row in rows:
+        row |= {end: row[end] * video_set.snippet_seconds for end in ("onset", "offset")}
         per_video[row["filename"]].append({k: v for k, v in row.items() if k != "filename"})
     videos = [
         {"filename": name, "events": per_video[name], "opinions": _opinions(evidence.video[i], video_set.categories)}
         for i, name in enumerate(video_set.filenames)
     ]
-    folder = Path(folder)
-    write_text(folder / "events.csv", table.to_csv(index=False, float_format="%.6g"))
     description = {"data": video_set.title, "trained_on": run.data, "thresholds": run.thresholds.to_dict(), "videos": videos}
-    write_json(folder / "events.json", description)
-    return [folder / "events.csv", folder / "events.json"]
+    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, "probability", "vacuity"])
+    texts = {"csv": table.to_csv(index=False, float_format="%.6g"), "json": json.dumps(description, indent=1, allow_nan=False) + "\n"}
+    folder = Path(folder)
+    made = {folder / f"events.{name}": text for name, text in texts.items() if name in formats}
+    _write_together(made)
+    labels = [f for f in formats if f not in texts]
+    return [*made, *(data.write_events(folder / f, table[EVENT_COLUMNS], f, video_set.filenames) for f in labels)]
+
+
+def _write_together(texts: dict[Path, str]) -> None:
+    """Each file is whole beside its place before the first is put there, so that a full disk leaves none."""
+    if not texts:
+        return
+    (path, text), *rest = texts.items()
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode("utf-8"))
+        file.flush()
+        _write_together(dict(rest))
+
+    write_atomically(path, write)
 
 
 def _opinions(judgement: Any, categories: tuple[str, ...]) -> dict[str, dict[str, dict[str, float]]]:

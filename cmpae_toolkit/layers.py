@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .config import MODALITIES, DataSpec, StreamSpec
 from .errors import InputError
@@ -218,3 +219,86 @@ def mean_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor
 
 def _spread(valid: Tensor, x: Tensor) -> Tensor:
     return valid.reshape(*valid.shape, *[1] * (x.ndim - valid.ndim))
+
+
+class GuidedAttention(nn.Module):
+    """Attention over the positions of a snippet's picture, guided by its sound (AVEL, Tian et al., ECCV 2018).
+
+    z_p = w . tanh(A v_p + (B g)_p) from embedded positions v and sound g; the sound shifts each position as a whole.
+    """
+
+    def __init__(self, audio_width: int, visual_width: int, width: int, positions: int) -> None:
+        super().__init__()
+        self.audio, self.visual = nn.Linear(audio_width, width), nn.Linear(visual_width, width)
+        self.from_audio, self.from_visual = (nn.Linear(width, positions, bias=False) for _ in range(2))
+        self.weigh = nn.Linear(positions, 1, bias=False)
+        for layer in self.children():
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(
+        self, audio: Float[Tensor, "video snippet audio_width"], visual: Float[Tensor, "video snippet position width"]
+    ) -> Float[Tensor, "video snippet width"]:
+        """The weighted sum of the positions as they came in."""
+        by_position = self.from_audio(F.relu(self.audio(audio))).unsqueeze(-1)
+        z = self.weigh(torch.tanh(self.from_visual(F.relu(self.visual(visual))) + by_position))
+        return (z.softmax(-2) * visual).sum(-2)
+
+
+class BiLSTM(nn.LSTM):
+    """One bidirectional LSTM; its backward direction starts at each video's own last snippet."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__(inputs, width, batch_first=True, bidirectional=True)
+
+    def forward(
+        self, x: Float[Tensor, "video snippet width"], exists: Bool[Tensor, "video snippet"] | None = None
+    ) -> Float[Tensor, "video snippet two_widths"]:
+        """Both directions side by side, zeros where there is no snippet (`exists`)."""
+        if exists is None:
+            return super().forward(x)[0]
+        ends = (exists * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1).clamp_min(1)
+        packed = pack_padded_sequence(x, ends.cpu(), batch_first=True, enforce_sorted=False)
+        return masked(pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0], exists)
+
+
+def max_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor | None) -> Float[Tensor, "video category"]:
+    """The maximum over the snippets that exist in either modality, category by category; 0 where none does."""
+    if valid is None:
+        return x.amax(1)
+    exists = valid.any(1)
+    return masked(x.masked_fill(~exists.unsqueeze(-1), torch.finfo(x.dtype).min).amax(1), exists.any(1))
+
+
+class TransformerLayer(nn.Module):
+    """A transformer's layer with its norms behind each step: attention over a memory (itself where none is given), then two layers.
+
+    Raises InputError where the width is no multiple of the number of heads.
+    """
+
+    def __init__(self, width: int, heads: int, forward_width: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"a width of {width} cannot be shared out to {heads} attention heads: choose a multiple.")
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.linear1, self.linear2 = nn.Linear(width, forward_width), nn.Linear(forward_width, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "video snippet width"], memory: Float[Tensor, "video other width"] | None = None,
+        exists: Bool[Tensor, "video other"] | None = None,
+    ) -> Float[Tensor, "video snippet width"]:
+        """`exists`: what there is of the memory."""
+        x = self.norm1(x + self.dropout(attend(self.attention, x, x if memory is None else memory, exists)))
+        return self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+
+
+def attend(
+    attention: nn.MultiheadAttention, x: Float[Tensor, "video snippet width"], memory: Float[Tensor, "video other width"],
+    exists: Bool[Tensor, "video other"] | None = None,
+) -> Float[Tensor, "video snippet width"]:
+    """What each snippet draws from what there is of a memory; nothing where there is nothing."""
+    if exists is None:
+        return attention(x, memory, memory, need_weights=False)[0]
+    anything = exists.any(-1, keepdim=True)  # a softmax over nothing would be NaN
+    return attention(x, memory, memory, key_padding_mask=~(exists | ~anything), need_weights=False)[0] * anything.unsqueeze(-1)

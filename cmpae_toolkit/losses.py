@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._log_domain import digamma_of_exp
+from ._log_domain import digamma_of_exp, with_prior_one
 from .config import Config, MethodConfig
 from .opinion import Judgement, Opinion
 
@@ -19,7 +19,11 @@ LARGEST_FISHER_LOG = 12.0  # the same for the determinant of the Fisher informat
 
 
 def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1."""
+    """Eq. 1 with its absent half: -y log p - (1 - y) log(1 - p), labels in 0..1.
+
+    >>> binary_cross_entropy(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0])).tolist()  # log 2
+    [0.6931..., 0.6931...]
+    """
     p = probability.clamp(SMALLEST, 1 - SMALLEST)
     return -(label * p.log() + (1 - label) * (1 - p).log())
 
@@ -29,6 +33,10 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
 
     Linear in the label, which may be soft (the printed psi(y alpha + (1 - y) beta) differs there). psi = "digamma" is the
     exact risk; psi = "log" is what the paper trains with: then it is binary cross-entropy on p = alpha / S.
+
+    >>> unsure = Opinion(presence=torch.tensor([2.0]), absence=torch.tensor([0.0]))  # Beta(3, 1), p = 3/4
+    >>> bayes_risk(unsure, torch.tensor([1.0])).item(), bayes_risk(unsure, torch.tensor([1.0]), "log").item()  # 1/3, log 4/3
+    (0.3333..., 0.2876...)
     """
     if psi == "log":
         return F.binary_cross_entropy_with_logits(opinion.logit, label, reduction="none")
@@ -96,14 +104,21 @@ def evidence_risk(
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """KL(Beta(a, b) || Beta(1, 1)), a = y + (1 - y) alpha, b = (1 - y) + y beta: only misleading evidence is shrunk.
+    """Shrinks misleading evidence to 0: KL(Beta(a, b) || Beta(1, 1)) with a = 1 + (1 - y) e and b = 1 + y ê, labels y in 0..1.
 
-    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. In float64 where the device has it: the terms cancel. Beyond
-    alpha = exp(20) it goes on as log alpha, which it has become by then, so that huge evidence neither overflows nor rounds.
+    Sensoy et al., NeurIPS 2018, section 3, for two outcomes. Whatever the opinion's prior weight and base rate are, the evidence
+    is weighed against the uniform Beta(1, 1), so that no evidence costs nothing. The term is computed in float64 where the device
+    has it, since its parts cancel. Beyond e + 1 = exp(20) it goes on as log(e + 1), which it has become by then, so that huge
+    evidence neither overflows nor rounds.
+
+    >>> misled = Opinion(presence=torch.tensor([1.0, 3.0]), absence=torch.tensor([9.0, 9.0]))
+    >>> kl_to_uniform(misled, label=torch.zeros(2)).tolist()  # log(e + 1) + 1 / (e + 1) - 1
+    [0.1931..., 0.6362...]
     """
     wide = _wide(label)
     y = label.to(wide)
-    log_alpha, log_beta = opinion.log_alpha.to(wide), opinion.log_beta.to(wide)
+    parameters = zip((opinion.log_alpha, opinion.log_beta), opinion.priors, strict=True)
+    log_alpha, log_beta = (with_prior_one(x.to(wide), prior) for x, prior in parameters)  # of e + 1, ê + 1
     beyond = (1 - y) * F.relu(log_alpha - LARGEST_LOG) + y * F.relu(log_beta - LARGEST_LOG)
     alpha, beta = (x.clamp_max(LARGEST_LOG).exp() for x in (log_alpha, log_beta))
     a, b = y + (1 - y) * alpha, (1 - y) + y * beta
@@ -121,6 +136,10 @@ def select_modality(
     """Eq. 9, delta(c) as weights over modalities: the larger probability where the label is 1, the mean where it is 0.
 
     A video that lacks a modality (`present`) takes the one that it has.
+
+    >>> probability = torch.tensor([[[0.9, 0.2], [0.4, 0.6]]])  # audio, visual; two categories, of which the first happens
+    >>> select_modality(probability, weak_label=torch.tensor([[1.0, 0.0]])).tolist()
+    [[[1.0, 0.5], [0.0, 0.5]]]
     """
     audio, visual = probability.unbind(1)
     takes_visual = visual >= audio if tie == "visual" else visual > audio
@@ -139,6 +158,10 @@ def mutual_learning(
     """Eq. 10, its first line (teacher = "joint") or its second (teacher = "modality"): one side teaches, the other learns.
 
     "joint": (1 - u_joint)(1 - u_uni)(stop(p_joint) - p_uni)^2. "modality": u_joint (1 - u_uni)(p_joint - stop(p_uni))^2.
+
+    >>> joint, audio = torch.tensor([[0.75]]), torch.tensor([[0.25]])
+    >>> mutual_learning(joint, torch.tensor([[0.5]]), audio, torch.tensor([[0.5]]), "joint").item()  # (1/2) (1/2) (3/4 - 1/4)^2
+    0.0625
     """
     if teacher == "joint":
         return (1 - joint_vacuity) * (1 - unimodal_vacuity) * (joint_probability.detach() - unimodal_probability).square()

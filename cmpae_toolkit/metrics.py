@@ -1,12 +1,12 @@
-"""F-scores of audio-visual video parsing, and the accuracy of audio-visual event localisation. NumPy only.
+"""F-scores of audio-visual video parsing, the accuracy of audio-visual event localisation, and the events of a roll. NumPy only.
 
-Conventions. Rolls are boolean, axes (video, modality, snippet, category), modality order audio, visual. A video's F is
+Rolls are boolean with axes (video, modality, snippet, category); the modalities are audio, then visual. A video's F is
 2 TP / (2 TP + FP + FN) per category, averaged over the categories that occur in its estimate or reference (1 when none
-does); a score is the mean over videos, in percent. Tracks: `audio`, `visual`, `audio_visual` (both at once), `event`
-(counts of audio and visual added before F); `type` is the mean of the first three.
-Segment level counts snippets. Event level counts events, maximal runs of snippets: an estimated event is a true positive
+does). A score is the mean over videos, in percent. The tracks are `audio`, `visual` and `audio_visual` (both at once); `type` is
+the mean of their scores, and `event` adds the counts of audio and visual before F.
+The segment level counts snippets. The event level counts events, maximal runs of snippets: an estimated event is a true positive
 when its IoU with a reference event of its category is at least 0.5. At 0.5 no event can match two others, so counting
-needs no assignment step (two disjoint, non-touching runs cannot both cover half of the same run).
+needs no assignment step (two disjoint runs that do not touch cannot both cover half of the same run).
 """
 
 from __future__ import annotations
@@ -21,16 +21,24 @@ IOU_THRESHOLD = 0.5
 
 
 def f_scores(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, float]]:
-    """The ten F-scores in percent: `{"segment": {"audio", "visual", "audio_visual", "type", "event"}, "event": {...}}`.
+    """Computes the ten F-scores in percent: `{"segment": {"audio", "visual", "audio_visual", "type", "event"}, "event": {...}}`.
 
-    `estimate`, `reference`: boolean (video, 2, snippet, category). Raises InputError on other shapes or values, or no video.
+    `estimate` and `reference` are boolean (video, 2, snippet, category). Raises InputError on other shapes or values, or no video.
+
+    >>> reference = np.zeros((1, 2, 10, 3), dtype=bool)
+    >>> reference[0, :, 2:6, 1] = True  # seen and heard in four snippets
+    >>> estimate = reference.copy()
+    >>> estimate[0, 0, 4:6] = False  # heard in two of them only
+    >>> scores = f_scores(estimate, reference)
+    >>> round(scores["segment"]["audio"], 1), scores["event"]["audio"], scores["segment"]["visual"]
+    (66.7, 100.0, 100.0)
     """
     per_video = scores_per_video(estimate, reference)
     return {level: {name: float(scores.mean() * 100) for name, scores in per_video[level].items()} for level in LEVELS}
 
 
 def scores_per_video(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """As `f_scores`, before the mean over videos: arrays (video,) in 0..1."""
+    """Computes the scores of `f_scores` before the mean over videos, as arrays (video,) in 0..1. Raises InputError as it does."""
     estimate, reference = _checked(estimate, reference)
     result = {}
     for level, count in (("segment", segment_counts), ("event", event_counts)):
@@ -42,10 +50,11 @@ def scores_per_video(estimate: np.ndarray, reference: np.ndarray) -> dict[str, d
 
 
 def category_scores(estimate: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """F of each category in percent, its counts added over all videos: `{"segment": {"audio", "visual", "audio_visual"}, "event": ...}`.
+    """Computes F of each category in percent from counts that are added over all videos.
 
-    Arrays (category,), NaN where a category occurs in no roll of a track. Not the usual headline, which averages within each
-    video first; there a frequent category counts in many videos. Raises InputError as `f_scores`.
+    The result is `{"segment": {"audio", "visual", "audio_visual"}, "event": {...}}` of arrays (category,), NaN where a category occurs
+    in no roll of a track. It is not the usual headline, which averages within each video first; there a frequent category
+    counts in many videos. Raises InputError as `f_scores` does.
     """
     estimate, reference = _checked(estimate, reference)
     result = {}
@@ -56,12 +65,15 @@ def category_scores(estimate: np.ndarray, reference: np.ndarray) -> dict[str, di
 
 
 def mean_score(scores: dict[str, dict[str, float]]) -> float:
-    """The mean of the ten F-scores, by which the paper's Table 1 and the choice of an epoch go."""
+    """Averages the ten F-scores, as the paper's Table 1 and the choice of an epoch do."""
     return float(np.mean([scores[level][name] for level in LEVELS for name in SCORES]))
 
 
 def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
-    """One number of `f_scores`: "mean" (of all ten), level and track as in "event.audio", or "accuracy" where there is one."""
+    """Takes one number of `f_scores`: "mean" (of all ten), level and track as in "event.audio", or "accuracy" where there is one.
+
+    Raises InputError on other names.
+    """
     if name == "mean":
         return mean_score(scores)
     if name in scores and isinstance(scores[name], float):
@@ -73,9 +85,10 @@ def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
 
 
 def floors(weak_labels: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, dict[str, float]]]:
-    """What a result must be read against: predicting nothing, and the true weak labels on every snippet of both modalities.
+    """Scores two answers that a result must be read against: nothing, and the true weak labels on every snippet of both modalities.
 
-    `weak_labels` (video, category). The second knows the labels: a yardstick, not a bar to beat in every column.
+    `weak_labels` is (video, category), `reference` a roll. The second answer knows the labels, so it is a yardstick and not a bar to
+    beat in every column.
     """
     painted = np.broadcast_to(np.asarray(weak_labels)[:, None, None, :] > 0.5, reference.shape)
     return {
@@ -85,18 +98,34 @@ def floors(weak_labels: np.ndarray, reference: np.ndarray) -> dict[str, dict[str
 
 
 def with_audio_visual(roll: np.ndarray) -> np.ndarray:
-    """(video, 2, snippet, category) -> (video, 3, snippet, category): the third track is audio AND visual."""
+    """Adds the track audio AND visual: (video, 2, snippet, category) -> (video, 3, snippet, category)."""
     return np.concatenate([roll, roll[:, :1] & roll[:, 1:]], axis=1)
 
 
+def events(roll: np.ndarray, axis: int = -2) -> np.ndarray:
+    """Lists the events of a roll, its maximal runs of True along `axis`: by default the snippets of (..., snippet, category).
+
+    Each row of the result is one event: its index on the other axes in their order, its onset, and its offset (exclusive). Rows are
+    sorted by these columns. A roll (video, modality, snippet, category) gives (event, 5) whole numbers: video, modality, category,
+    onset, offset.
+
+    >>> events(np.array([True, True, False, True]), axis=0).tolist()
+    [[0, 2], [3, 4]]
+    """
+    along = np.moveaxis(np.asarray(roll, dtype=bool), axis, -1)
+    closed = np.pad(along, [(0, 0)] * (along.ndim - 1) + [(1, 1)])
+    changes = np.argwhere(closed[..., 1:] != closed[..., :-1])  # onset and offset take turns
+    return np.column_stack([changes[::2], changes[1::2, -1]])
+
+
 def segment_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """True positives, false positives, false negatives in snippets: (3, video, track, category)."""
+    """Counts true positives, false positives and false negatives in snippets: (3, video, track, category)."""
     hit = (estimate & reference).sum(axis=2)
     return np.stack([hit, estimate.sum(axis=2) - hit, reference.sum(axis=2) - hit])
 
 
 def event_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """True positives, false positives, false negatives in events: (3, video, track, category)."""
+    """Counts true positives, false positives and false negatives in events: (3, video, track, category)."""
     videos, tracks, snippets, categories = estimate.shape
     rows = videos * tracks * categories
     estimated, referenced = (_Runs(np.moveaxis(roll, 2, 3).reshape(rows, snippets)) for roll in (estimate, reference))
@@ -111,7 +140,7 @@ def event_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 class _Runs:
-    """Maximal runs of True in each row of a boolean array (row, snippet): their rows and lengths, in reading order."""
+    """The events of a boolean array (row, snippet) as `events` finds them, with what counting them needs; faster for whole sets."""
 
     def __init__(self, roll: np.ndarray) -> None:
         self.roll = roll
@@ -128,32 +157,38 @@ class _Runs:
         return np.bincount(self.row, minlength=rows)
 
     def index_at(self, inner: _Runs) -> np.ndarray:
-        """Which run each run of `inner` (a subset of this roll) lies in."""
+        """Finds the run in which each run of `inner`, a subset of this roll, lies."""
         return np.searchsorted(self.start, inner.start, side="right") - 1
 
 
 def video_f(counts: np.ndarray) -> np.ndarray:
-    """F of each video: `counts` (3, video, category) of true and false positives and false negatives -> (video,) in 0..1."""
+    """Averages F over the categories of each video: counts (3, video, category) -> (video,) in 0..1."""
     f, occurs = category_f(counts)
     number = occurs.sum(axis=-1)
     return np.where(number > 0, f.sum(axis=-1) / np.maximum(number, 1), 1.0)
 
 
 def category_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F of each category in each video (0 where it does not occur), and whether it occurs: both (video, category)."""
+    """Computes F of each category in each video, 0 where it does not occur, and whether it occurs: both (video, category)."""
     hit, wrong, missed = counts
     total = 2 * hit + wrong + missed
     return 2 * hit / np.maximum(total, 1), total > 0
 
 
 def answers(roll: np.ndarray) -> np.ndarray:
-    """One answer a snippet (video, snippet): the category that is audible and visible, or the category count for background."""
+    """Reads one answer a snippet (video, snippet) from a roll: the category seen and heard, or the category count for background."""
     both = np.asarray(roll, bool).all(axis=1)
     return np.where(both.any(-1), both.argmax(-1), both.shape[-1])
 
 
 def ave_accuracy(estimate: np.ndarray, reference: np.ndarray) -> float:
-    """Share of snippets with the right answer, in percent. Integer arrays (video, snippet); background is an answer too."""
+    """Computes the share of snippets with the right answer, in percent; background is an answer too.
+
+    Both arrays are whole numbers (video, snippet). Raises InputError on other shapes or types.
+
+    >>> ave_accuracy(np.array([[0, 0, 2, 2]]), np.array([[0, 1, 2, 2]]))
+    75.0
+    """
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape or estimate.ndim != 2 or estimate.size == 0:
         raise InputError(f"accuracy compares two arrays (video, snippet), got {estimate.shape} and {reference.shape}.")

@@ -11,12 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import MODALITIES, Config, DataSpec, JoMoLDConfig
-from .data.videoset import VideoSet
+from .config import MODALITIES, Config, DataSpec
 from .layers import HybridAttention, TemporalAttention, embeddings, masked, mean_over_modalities, mean_over_snippets, softmax_over
 from .losses import training_losses
-from .method import Batch, Evidence, Features, Fit, Method, Moment, Supervision
-from .methods.jomold import check_ratios, denoised, estimator_config, noise_supervision
+from .method import Batch, Evidence, Features, Moment
+from .methods.jomold import Denoising, denoised
 from .opinion import Judgement, Opinion, PointEstimate, accumulate, average_masses, log_evidence
 
 SLOPE = 0.2  # of every LeakyReLU
@@ -70,7 +69,7 @@ class JointBranch(nn.Module):
         return logits.chunk(2, dim=-1) if self.evidential else (logits, None)
 
 
-class CMPAE(Method):
+class CMPAE(Denoising):
     """Cross-modal presence-absence evidence; with other `Config` fields its ablations, among them JoMoLD's network."""
 
     Config = Config
@@ -96,19 +95,6 @@ class CMPAE(Method):
         return self.judge(self.embed(features), cross_attention, valid=valid)
 
     # ---- training -------------------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def stage(cls, config: Config) -> JoMoLDConfig | None:
-        return estimator_config(config) if config.denoise else None
-
-    @classmethod
-    def prepare(cls, config: Config, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        """JoMoLD's noise ratios, where the config denoises."""
-        return noise_supervision(config, train_set, val_set, fit)
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_ratios(supervision)
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """Eq. 11's named losses. Even batches let the joint branch teach, odd ones the modalities (Eq. 10)."""

@@ -10,13 +10,14 @@ from jaxtyping import install_import_hook
 HOME = tempfile.TemporaryDirectory(prefix="cmpae-tests-")
 os.environ["CMPAE_HOME"] = HOME.name  # the cache of noise ratios is shared between tests and thrown away
 os.environ["MPLBACKEND"] = "agg"
-for name in ("CMPAE_DATA", "CMPAE_PRESET"):
+for name in ("CMPAE_DATA", "CMPAE_PRESET", "CMPAE_FIGURES"):
     os.environ.pop(name, None)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    checked = [f"cmpae_toolkit.{name}" for name in ("opinion", "losses", "model", "labels", "fusion", "uncertainty", "dirichlet")]
-    HOOK = install_import_hook(checked, "beartype.beartype")
+    evidence = ("evidence.fusion", "evidence.uncertainty", "evidence.dirichlet")
+    checked = ("opinion", "losses", "labels", "layers", "model", "methods.han", "methods.jomold", *evidence)
+    HOOK = install_import_hook([f"cmpae_toolkit.{name}" for name in checked], "beartype.beartype")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

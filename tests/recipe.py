@@ -20,7 +20,8 @@ def golden(name):
 def shapes(preset):
     if preset == "released":
         return json.loads((GOLDEN / "released_state_shapes.json").read_text())
-    return json.loads((GOLDEN / "baseline_state_shapes.json").read_text())[preset]
+    both = (json.loads((GOLDEN / f"{name}_state_shapes.json").read_text()) for name in ("baseline", "ave"))
+    return next(methods[preset] for methods in both if preset in methods)
 
 
 def parameters(preset):
@@ -46,11 +47,20 @@ def inputs(seed, videos):
     return {"audio": relu(10, 128), "frames": relu(80, 2048), "clip": relu(10, 512)}
 
 
+def ave_inputs(seed, videos):
+    rng = np.random.default_rng([seed, 7])
+
+    def relu(*shape):
+        return np.maximum(rng.standard_normal((videos, 10, *shape)), 0).astype(np.float32)
+
+    return {"audio": relu(128), "frames": relu(7, 7, 512).reshape(videos, 490, 512)}
+
+
 def without_dropout(model):
     """The model in training mode with every dropout rate 0, as it was recorded."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-        if isinstance(module, Attention):
+        if isinstance(module, (Attention, torch.nn.MultiheadAttention)):
             module.dropout = 0.0
     return model.train()

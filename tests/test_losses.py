@@ -96,6 +96,53 @@ def test_kl_of_huge_evidence_is_its_asymptote():
     assert z.grad.tolist() == pytest.approx([1, 1, 1], rel=1e-4)
 
 
+def kl_as_it_was(opinion, label):
+    """The term for priors of 1, by alpha and beta themselves."""
+    y, limit = label.double(), losses.LARGEST_LOG
+    log_alpha, log_beta = opinion.log_alpha.double(), opinion.log_beta.double()
+    beyond = (1 - y) * (log_alpha - limit).relu() + y * (log_beta - limit).relu()
+    alpha, beta = log_alpha.clamp_max(limit).exp(), log_beta.clamp_max(limit).exp()
+    a, b = y + (1 - y) * alpha, (1 - y) + y * beta
+    normaliser = torch.lgamma(a + b) - torch.lgamma(a) - torch.lgamma(b)
+    means = (a - 1) * torch.digamma(a) + (b - 1) * torch.digamma(b) - (a + b - 2) * torch.digamma(a + b)
+    return (normaliser + means + beyond).to(label.dtype)
+
+
+def test_kl_with_the_papers_prior_is_bit_for_bit_what_it_was():
+    found = []
+    for kl in (losses.kl_to_uniform, kl_as_it_was):
+        generator = torch.Generator().manual_seed(0)
+        z = (torch.randn(2, 500, generator=generator) * 8).requires_grad_()
+        value = kl(Opinion.from_log_evidence(*z), torch.rand(500, generator=generator).round(decimals=1))
+        found += [value, *torch.autograd.grad(value.sum(), z)]
+    assert torch.equal(found[0], found[2]) and torch.equal(found[1], found[3])
+
+
+@pytest.mark.parametrize("weight", [1e-6, 0.2, 2.0, 7.0, 1e9])
+@pytest.mark.parametrize("base_rate", [0.5, 0.1, "tensor"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_kl_pulls_misleading_evidence_to_nothing(weight, base_rate, dtype):
+    base_rate = torch.tensor(0.8, dtype=dtype) if base_rate == "tensor" else base_rate
+    e = torch.tensor([0.0, 0.3, 0.9, 3, 50, 1e6], dtype=dtype)
+    expected = torch.log1p(e) + 1 / (e + 1) - 1
+    tolerance = 10 * torch.finfo(dtype).eps * max(weight, 1)  # e is what an opinion of this weight resolves
+    for opposite in (0, 5):
+        absent = losses.kl_to_uniform(Opinion(e, opposite, base_rate, weight), torch.zeros(6, dtype=dtype))
+        present = losses.kl_to_uniform(Opinion(opposite, e, base_rate, weight), torch.ones(6, dtype=dtype))
+        assert torch.isfinite(absent).all() and torch.isfinite(present).all()
+        if tolerance < 0.01:
+            assert absent.tolist() == pytest.approx(expected.tolist(), rel=1e-5, abs=tolerance)
+            assert present.tolist() == pytest.approx(expected.tolist(), rel=1e-5, abs=tolerance)
+            assert absent.argmin() == present.argmin() == 0 and (absent.diff() > 0).all()
+
+
+@pytest.mark.parametrize("weight", [0.2, 2.0])
+def test_kl_falls_towards_no_evidence(weight):
+    e = torch.tensor([1e-3, 0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    losses.kl_to_uniform(Opinion(e, torch.zeros(3).double(), 0.3, weight), torch.zeros(3).double()).sum().backward()
+    assert e.grad.tolist() == pytest.approx([1 / (x + 1) - 1 / (x + 1) ** 2 for x in (1e-3, 0.5, 2)], rel=1e-6)
+
+
 def test_kl_gradients():
     z = torch.tensor([[-1.0, 2.0], [0.5, 3.0]], dtype=torch.float64, requires_grad=True)
     label = torch.tensor([1.0, 0.05], dtype=torch.float64)

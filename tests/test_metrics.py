@@ -194,3 +194,16 @@ def test_scores_by_category_are_the_plain_loop():
                 counts += metrics.event_counts(*(r[v : v + 1, None, :, None] for r in (ours, theirs)))[:, 0, 0, 0]
             assert found["event"][track][c] == pytest.approx(100 * 2 * counts[0] / (2 * counts[0] + counts[1] + counts[2]))
         assert np.isnan(found["segment"][track][4]) and np.isnan(found["event"][track][4])
+
+
+@given(hnp.arrays(bool, (2, 3, 6, 2)))
+def test_events_are_the_maximal_runs(roll):
+    expected = [[v, m, c, *run] for v in range(2) for m in range(3) for c in range(2) for run in slow_runs(roll[v, m, :, c])]
+    assert metrics.events(roll).tolist() == expected
+    assert metrics.events(np.moveaxis(roll, 2, 0), axis=0).tolist() == expected
+    assert metrics.events(roll[0, 0, :, 0].astype(int), axis=0).tolist() == [list(run) for run in slow_runs(roll[0, 0, :, 0])]
+
+
+def test_a_roll_without_events_has_no_rows():
+    assert metrics.events(np.zeros((2, 2, 10, 3), bool)).shape == (0, 5)
+    assert metrics.events(np.zeros((0, 2, 10, 3), bool)).shape == (0, 5) and metrics.events(np.zeros((2, 2, 0, 3), bool)).shape == (0, 5)

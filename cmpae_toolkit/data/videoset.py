@@ -11,11 +11,12 @@ import numpy as np
 
 from ..config import MODALITIES, DataSpec, StreamSpec
 from ..errors import InputError
+from .scan import scan
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something odd in a file that was skipped or repaired, with the file and the line where it stands."""
+    """Tells something odd in a file that was skipped or repaired, with the file and the line where it stands."""
 
     kind: str
     file: str
@@ -28,7 +29,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class VideoSet:
-    """Videos of one split: features, weak labels and, for val and test, the reference event rolls.
+    """Holds videos of one split: features, weak labels and, for val and test, the reference event rolls.
 
     Shapes: `features[stream]` (video, snippet x positions per snippet, width), float16 or float32, possibly memory-mapped;
     `weak_labels` (video, category) of 0 and 1, float32, or None; `reference` (video, modality, snippet, category), bool, or None.
@@ -69,7 +70,7 @@ class VideoSet:
 
     @property
     def title(self) -> str:
-        """How plots and tables name the data; simulated data always says so."""
+        """Names the data as plots and tables do; simulated data always says so."""
         told = not self.simulated or "simulated" in self.name
         return f"{'' if told else 'simulated '}{self.name} ({self.split})"
 
@@ -79,7 +80,7 @@ class VideoSet:
 
     @property
     def valid(self) -> np.ndarray | None:
-        """Which snippets exist (video, modality, snippet), bool; None where every video has all of them in both modalities."""
+        """Tells which snippets exist (video, modality, snippet), bool; None where every video has all of them in both modalities."""
         if self.lengths is None and self.present is None:
             return None
         lengths = np.full(len(self), self.snippets) if self.lengths is None else self.lengths
@@ -89,14 +90,14 @@ class VideoSet:
 
     @property
     def spec(self) -> DataSpec:
-        """What a model must know of this data."""
+        """Says what a model must know of this data."""
         streams = {
             name: StreamSpec(x.shape[2], x.shape[1] // self.snippets, self.modalities[name]) for name, x in self.features.items()
         }
         return DataSpec(self.categories, self.snippets, streams, self.snippet_seconds)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> VideoSet:
-        """The chosen videos, by number in the given order or by a boolean mask."""
+        """Takes the chosen videos, by number in the given order or by a boolean mask."""
         index = np.asarray(indices)
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         return replace(
@@ -111,18 +112,31 @@ class VideoSet:
         )
 
     def to_folder(self, folder: str | Path) -> Path:
-        """Write this split in the toolkit's own folder format, beside other splits; see `folder.write_folder`."""
+        """Writes this split in the toolkit's own folder format, beside other splits; see `folder.write_folder`."""
         from .folder import write_folder
 
         return write_folder(self, folder)
 
     def checksum(self) -> str:
-        """Twelve hex digits that change with the ids, labels, categories, shapes or (sampled) feature values."""
-        digest = hashlib.sha256(repr((self.categories, self.ids)).encode())
-        for array in (self.weak_labels, self.reference):
+        """Gives twelve hex digits that change with any feature value, id, label, category, length, shape or type.
+
+        Every value is read: about a second a GB, once for a packed store, whose arrays' hashes are kept beside them (`scan`).
+        """
+        digest = hashlib.sha256(repr((self.categories, self.ids, self.snippet_seconds)).encode())
+        for array in (self.weak_labels, self.reference, self.present):
             digest.update(b"none" if array is None else np.packbits(np.asarray(array) > 0.5).tobytes())
+        digest.update(repr(None if self.lengths is None else np.asarray(self.lengths).tolist()).encode())
         for name, x in sorted(self.features.items()):
-            digest.update(repr((name, x.shape, str(x.dtype))).encode())
-            for i in range(0, len(x), max(1, len(x) // 64)):  # one by one: 127 videos of LLP's size would be 42 MB
-                digest.update(np.ascontiguousarray(x[i]))
+            digest.update(repr((name, x.shape, str(x.dtype), scan(x, cached=True).sha256)).encode())
         return digest.hexdigest()[:12]
+
+    def check_finite(self) -> VideoSet:
+        """Returns this set after a look at every feature value: NaN and infinite ones are an InputError that names stream and video.
+
+        Costs as `checksum`. Readers and stores check what they read; call it for a VideoSet that was made by hand.
+        """
+        for name, x in self.features.items():
+            bad = scan(x, cached=True).not_finite
+            if bad is not None:
+                raise InputError(f"{self.title}: stream {name!r} of {self.ids[bad]} holds NaN or infinite values: extract it again.")
+        return self

@@ -1,12 +1,13 @@
-"""Can a probability be taken at its word, and does an uncertainty know when it is wrong? For multi-label arrays.
+"""Measures of whether a probability can be taken at its word, and of whether an uncertainty knows when it is wrong.
 
-Probabilities in 0..1 and labels 0 or 1 (or False, True) have one shape with the category last: (video, modality, category),
-(video, modality, snippet, category), ... Every entry is one yes-or-no question; sums run over all of them, `by_category` keeps
-the categories apart. Uncertainties are numbers of any range, larger for less certain. NumPy in, NumPy out, no model known.
+All functions take multi-label arrays: probabilities in 0..1 and labels 0 or 1 (or False, True) have one shape with the category
+last, such as (video, modality, category) or (video, modality, snippet, category). Every entry is one yes-or-no question. Sums run
+over all entries; `by_category` keeps the categories apart. An uncertainty is a number of any range that is larger where the
+answer is less certain. NumPy arrays go in and come out, and no model is known here.
 
-torchmetrics and scikit-learn do what they have (ECE of equal widths, Brier score, log-likelihood, ROC); bins of equal mass,
-risk-coverage, temperature and Platt scaling are ours. Where most answers are "no", as here, a small ECE is easy: read it beside the
-mean by category and the reliability diagram.
+scikit-learn computes the Brier score, the log-likelihood and ROC curves; the bins, risk-coverage, temperature and Platt scaling
+are written out. Where most answers are "no", as in event perception, a small ECE is easy to reach: read it beside its mean over
+the categories and the reliability diagram.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ KEPT = 0.95  # share of known inputs that are still taken for known in FPR95
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a reliability diagram shows, a value per bin that holds any entry: entries, mean probability, share of label 1."""
+    """The content of a reliability diagram: for each bin that holds an entry its entries, mean probability and share of label 1."""
 
     count: np.ndarray
     probability: np.ndarray
@@ -32,44 +33,52 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """ECE: mean |probability - frequency| over the entries, in 0..1."""
+        """The expected calibration error: the mean of |probability - frequency| over the entries, in 0..1."""
         return float(np.abs(self.probability - self.frequency) @ self.count / self.count.sum())
 
 
 def reliability(probability: np.ndarray, label: np.ndarray, bins: int = BINS, scheme: str = "equal_width") -> Reliability:
-    """Bins over the probability: `scheme` "equal_width" (Guo et al., ICML 2017) or "equal_mass" (Nguyen, O'Connor, EMNLP 2015).
+    """Sorts the entries into bins over the probability and compares each bin's mean probability with its share of label 1.
 
-    Equal probabilities stay together, so bins of equal mass can be fewer. Raises InputError on shapes or values out of range.
+    `scheme` is "equal_width" (Guo et al., ICML 2017) or "equal_mass" (Nguyen, O'Connor, EMNLP 2015). A bin holds its upper edge and
+    not its lower one; the first also holds 0. Equal probabilities stay together, so bins of equal mass can be fewer than asked
+    for. Raises InputError on other schemes, on shapes that differ and on values out of range.
+
+    >>> found = reliability(np.array([0.1, 0.3, 0.5, 1.0]), np.array([0, 1, 0, 1]), bins=2)
+    >>> found.count.tolist(), found.frequency.tolist()
+    ([3, 1], [0.3333333333333333, 1.0])
     """
     p, y = _checked(probability, label)
     if bins < 1 or scheme not in ("equal_width", "equal_mass"):
         raise InputError(f"{bins} bins of scheme {scheme!r}: use 1 or more of 'equal_width' or 'equal_mass'.")
-    if scheme == "equal_width":
-        number = np.minimum((p * bins).astype(int), bins - 1)
-    else:
-        edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
-        number = np.searchsorted(edges, p, side="right")
+    inner = np.arange(1, bins) / bins
+    edges = inner if scheme == "equal_width" else np.unique(np.quantile(p, inner))
+    number = np.searchsorted(edges, p, side="left")
     count = np.bincount(number)
     held = count > 0
     return Reliability(count[held], *(np.bincount(number, x)[held] / count[held] for x in (p, y)))
 
 
 def ece(probability: np.ndarray, label: np.ndarray, bins: int = BINS, scheme: str = "equal_width") -> float:
-    """Expected calibration error in 0..1, lower is better. `scheme`: "equal_width", "equal_mass" (adaptive), or "category": the
-    mean over categories of each one's equal-width error (classwise ECE, Kull et al., NeurIPS 2019)."""
+    """The expected calibration error in 0..1; lower is better.
+
+    `scheme` is one of `reliability`, or "category": the mean over the categories of each one's error with bins of equal width
+    (classwise ECE, Kull et al., NeurIPS 2019). Raises InputError as `reliability` does.
+
+    >>> round(ece(np.array([0.25, 0.25, 1.0, 1.0]), np.array([0, 0, 1, 1])), 3)  # the first two claimed too much by 0.25
+    0.125
+    """
     if scheme == "category":
         return float(by_category(lambda p, y: ece(p, y, bins), probability, label).mean())
-    if scheme == "equal_width":
-        import torch
-        from torchmetrics.functional.classification import binary_calibration_error
-
-        p, y = _checked(probability, label)
-        return float(binary_calibration_error(torch.from_numpy(p), torch.from_numpy(y.astype(np.int64)), n_bins=bins))
     return reliability(probability, label, bins, scheme).error
 
 
 def brier(probability: np.ndarray, label: np.ndarray) -> float:
-    """Mean squared error of the probabilities, in 0..1 (Brier, 1950, for yes-or-no questions)."""
+    """The mean squared error of the probabilities, in 0..1 (Brier, 1950, for yes-or-no questions).
+
+    >>> brier(np.array([0.5, 1.0]), np.array([0, 1]))
+    0.125
+    """
     from sklearn.metrics import brier_score_loss
 
     p, y = _checked(probability, label)
@@ -77,7 +86,11 @@ def brier(probability: np.ndarray, label: np.ndarray) -> float:
 
 
 def nll(probability: np.ndarray, label: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats; probabilities are kept 1e-7 from 0 and 1."""
+    """The mean negative log-likelihood in nats; probabilities are kept 1e-7 away from 0 and 1.
+
+    >>> round(nll(np.array([0.5, 0.5]), np.array([0, 1])), 4)  # log 2
+    0.6931
+    """
     from sklearn.metrics import log_loss
 
     p, y = _checked(probability, label)
@@ -85,16 +98,25 @@ def nll(probability: np.ndarray, label: np.ndarray) -> float:
 
 
 def by_category(score: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(category,): a score of two arrays, such as `brier`, for each entry of the last axis."""
+    """Applies a score of two arrays, such as `brier`, to each entry of the last axis and returns an array (category,).
+
+    >>> by_category(brier, np.array([[0.5, 1.0]]), np.array([[0, 1]])).tolist()
+    [0.25, 0.0]
+    """
     first, second = np.asarray(first), np.asarray(second)
     return np.array([score(first[..., c], second[..., c]) for c in range(first.shape[-1])])
 
 
 def risk_coverage(uncertainty: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coverage k / n (n,) and mean loss of the k most certain entries (n,): what is left when the uncertain are not answered.
+    """Says what is lost when only the most certain entries are answered (El-Yaniv, Wiener, JMLR 2010).
 
-    El-Yaniv, Wiener, JMLR 2010; `loss` any finite number, such as 0 or 1 for right and wrong. Entries of equal uncertainty are
-    taken in random order, in expectation, so a constant uncertainty gives the flat line of random choice.
+    `loss` holds any finite numbers, such as 0 for right and 1 for wrong. The result is the coverage k / n (n,) and the mean loss
+    of the k most certain entries (n,). Entries of equal uncertainty count as in random order, in expectation, so a constant
+    uncertainty gives the flat line of random choice. Raises InputError where sizes differ or a value is not finite.
+
+    >>> coverage, risk = risk_coverage(np.array([0.1, 0.9, 0.2, 0.8]), np.array([0, 1, 0, 1]))
+    >>> risk.round(2).tolist()
+    [0.0, 0.0, 0.33, 0.5]
     """
     u, loss = np.asarray(uncertainty, dtype=float).ravel(), np.asarray(loss, dtype=float).ravel()
     if u.shape != loss.shape or not u.size or not (np.isfinite(u).all() and np.isfinite(loss).all()):
@@ -107,20 +129,32 @@ def risk_coverage(uncertainty: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray
 
 
 def aurc(uncertainty: np.ndarray, loss: np.ndarray) -> float:
-    """Area under `risk_coverage` (its mean over coverages): lower is better; random choice gives the mean loss."""
+    """The area under `risk_coverage`, its mean over the coverages: lower is better, and random choice gives the mean loss.
+
+    >>> aurc(np.zeros(4), np.array([0, 1, 0, 1]))
+    0.5
+    """
     return float(risk_coverage(uncertainty, loss)[1].mean())
 
 
 def best_aurc(loss: np.ndarray) -> float:
-    """`aurc` of an uncertainty that orders the entries by their loss: no other can be lower (Geifman et al., ICLR 2019)."""
+    """The `aurc` of an uncertainty that orders the entries by their loss: no other is lower (Geifman et al., ICLR 2019).
+
+    >>> round(best_aurc(np.array([0, 1, 0, 1])), 4)  # the mean of 0, 0, 1/3 and 2/4
+    0.2083
+    """
     return aurc(loss, loss)
 
 
 def detection(known: np.ndarray, unknown: np.ndarray) -> dict[str, float]:
-    """How well an uncertainty tells unknown inputs (out of distribution, corrupted) from known ones; any shapes.
+    """Says how well an uncertainty tells unknown inputs (corrupted, say, or of another kind) from known ones; shapes are free.
 
-    "auroc": chance that an unknown input is the less certain of two, 1/2 for ignorance. "fpr95": share of unknown inputs
-    taken for known at the threshold that lets 95 % of the known pass (Hendrycks, Gimpel, ICLR 2017), lower is better.
+    "auroc" is the chance that of a known and an unknown input the unknown one is less certain; ignorance gives 1/2. "fpr95" is the
+    share of unknown inputs that are taken for known at the threshold that lets 95 % of the known pass (Hendrycks, Gimpel, ICLR
+    2017); lower is better. Raises InputError where either kind is missing.
+
+    >>> detection(known=np.array([0.1, 0.2, 0.3]), unknown=np.array([0.7, 0.9]))
+    {'auroc': 1.0, 'fpr95': 0.0}
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -134,9 +168,13 @@ def detection(known: np.ndarray, unknown: np.ndarray) -> dict[str, float]:
 
 
 def temperature(probability: np.ndarray, label: np.ndarray) -> float:
-    """The T > 0 for which sigmoid(logit(p) / T) has the least negative log-likelihood (Guo et al., ICML 2017): choose it on val.
+    """Finds the T > 0 for which sigmoid(logit(p) / T) has the least negative log-likelihood (Guo et al., ICML 2017).
 
-    One number for all entries: it changes no ranking and no decision at p = 1/2. Above 1: p was too sure. In 1e-3..1e3.
+    Choose it on validation data. As one number for all entries it changes no ranking and no decision at p = 1/2. T lies in
+    1e-3..1e3, and above 1 where p was too sure.
+
+    >>> round(temperature(np.full(4, 0.9), np.array([1, 1, 1, 0])), 2)  # three of four are right: p should be 0.75
+    2.0
     """
     from scipy.optimize import minimize_scalar
 
@@ -148,9 +186,13 @@ def temperature(probability: np.ndarray, label: np.ndarray) -> float:
 
 
 def platt(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
-    """Temperature and shift for which sigmoid(logit(p) / T + shift) has the least negative log-likelihood (Platt, 1999).
+    """Finds T > 0 and the shift for which sigmoid(logit(p) / T + shift) has the least negative log-likelihood (Platt, 1999).
 
-    The shift moves all probabilities one way, which a temperature cannot; decisions at 1/2 change. T is positive.
+    The shift moves all probabilities one way, which a temperature cannot do, so decisions at p = 1/2 change.
+
+    >>> fitted = platt(np.repeat([0.2, 0.8], 4), np.array([1, 1, 0, 0, 1, 1, 1, 0]))  # 1/2 and 3/4 have label 1
+    >>> rescale(np.array([0.2, 0.8]), *fitted).round(2).tolist()
+    [0.5, 0.75]
     """
     from scipy.optimize import minimize
 
@@ -160,7 +202,11 @@ def platt(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
 
 
 def rescale(probability: np.ndarray, temperature: float, shift: float = 0.0) -> np.ndarray:
-    """sigmoid(logit(p) / temperature + shift), of the probability's shape."""
+    """Returns sigmoid(logit(p) / temperature + shift), of the probability's shape. Raises InputError unless T is above 0.
+
+    >>> rescale(np.array([0.1, 0.5, 0.9]), temperature=2.0).round(2).tolist()
+    [0.25, 0.5, 0.75]
+    """
     if not temperature > 0:
         raise InputError(f"the temperature is {temperature}: use more than 0.")
     return 1 / (1 + np.exp(-_logit(np.asarray(probability, dtype=float)) / temperature - shift))

@@ -1,8 +1,8 @@
-"""Multinomial opinions: one of several categories holds, as AVE asks it of a snippet (28 categories or background).
+"""Multinomial opinions on which one of several categories holds, as AVE asks it of a snippet (28 categories or background).
 
 An opinion is a Dirichlet distribution with alpha = e + a W (A. Jøsang, Subjective Logic, Springer 2016, section 3.5). Evidential
-deep learning takes W = C and uniform base rates, alpha = e + 1 (Sensoy et al., NeurIPS 2018), and so does this module unless
-told otherwise; then vacuity C / S of the same evidence grows with the number of categories C. The book takes W = 2 for any C.
+deep learning takes W = C and uniform base rates, so alpha = e + 1 (Sensoy et al., NeurIPS 2018), and so does this module unless
+told otherwise. The vacuity C / S of the same evidence then grows with the number of categories C. The book takes W = 2 for any C.
 """
 
 import torch
@@ -14,9 +14,14 @@ from ..opinion import Opinion
 
 
 class DirichletOpinion:
-    """Opinions (..., category) from evidence (..., category) >= 0; `base_rate` (category,) sums to 1 (default uniform).
+    """Opinions of shape (..., category), from evidence (..., category) >= 0.
 
-    Raises InputError on negative evidence, NaN, or base rates or a prior weight out of range.
+    `base_rate` (category,) sums to 1 and is uniform unless given; `prior_weight` is the number of categories unless given. Raises
+    InputError on negative evidence, on NaN, and on base rates or a prior weight out of range.
+
+    >>> animal = DirichletOpinion(torch.tensor([5.0, 1.0, 0.0]))
+    >>> animal.probability.tolist(), animal.vacuity.item()  # alpha is 6, 2, 1
+    ([0.666..., 0.222..., 0.111...], 0.333...)
     """
 
     def __init__(self, evidence: Tensor, base_rate: Tensor | None = None, prior_weight: float | int | None = None) -> None:
@@ -34,33 +39,36 @@ class DirichletOpinion:
 
     @property
     def alpha(self) -> Tensor:
-        """e + a W (..., category)."""
+        """The parameters e + a W (..., category)."""
         return self.evidence + self.base_rate * self.prior_weight
 
     @property
     def strength(self) -> Tensor:
-        """S = sum of alpha (...), at least W."""
+        """The sum S of alpha (...), at least W."""
         return self.evidence.sum(-1) + self.prior_weight
 
     @property
     def probability(self) -> Tensor:
-        """alpha / S = belief + a vacuity (..., category), the mean; sums to 1."""
+        """The mean alpha / S = belief + a vacuity (..., category), which sums to 1."""
         return self.alpha / self.strength.unsqueeze(-1)
 
     @property
     def belief(self) -> Tensor:
-        """e / S (..., category); beliefs and vacuity sum to 1."""
+        """The belief masses e / S (..., category); with the vacuity they sum to 1."""
         return self.evidence / self.strength.unsqueeze(-1)
 
     @property
     def vacuity(self) -> Tensor:
-        """W / S (...) in (0, 1]."""
+        """The vacuity W / S (...) in (0, 1]; it is 1 without any evidence."""
         return self.prior_weight / self.strength
 
     @property
     def dissonance(self) -> Tensor:
-        """(...) in 0..1: sum over i of b_i times the mean balance of b_i with the others, weighted by them; balance is
-        1 - |b_i - b_j| / (b_i + b_j). Jøsang, Cho, Chen, FUSION 2018."""
+        """The conflict (...) within the evidence, in 0..1 (Jøsang, Cho, Chen, FUSION 2018).
+
+        It is the sum over i of b_i times the mean balance of b_i with the other beliefs, weighted by them; the balance of two is
+        1 - |b_i - b_j| / (b_i + b_j).
+        """
         b = self.belief
         one, other = b.unsqueeze(-1), b.unsqueeze(-2)
         both = (one + other).clamp_min(torch.finfo(b.dtype).tiny)
@@ -71,21 +79,21 @@ class DirichletOpinion:
 
     @property
     def entropy(self) -> Tensor:
-        """Of the mean (...), in nats, 0..log C."""
+        """The entropy (...) of the mean in nats, in 0..log C."""
         return torch.special.entr(self.probability).sum(-1)
 
     @property
     def expected_entropy(self) -> Tensor:
-        """E[H(q)] = psi(S + 1) - sum_c p_c psi(alpha_c + 1): the aleatoric part (...)."""
+        """The aleatoric part (...) of the entropy: E[H(q)] = psi(S + 1) - sum_c p_c psi(alpha_c + 1)."""
         return torch.digamma(self.strength + 1) - (self.probability * torch.digamma(self.alpha + 1)).sum(-1)
 
     @property
     def mutual_information(self) -> Tensor:
-        """Entropy minus expected entropy: the epistemic part (...). A difference: use float64 where strengths exceed 1e4."""
+        """The epistemic part (...), entropy minus expected entropy. As a difference it needs float64 where strengths exceed 1e4."""
         return self.entropy - self.expected_entropy
 
     def binomial(self, category: int) -> Opinion:
-        """The opinion that it is this category and none of the others (coarsening, book 3.5): same vacuity, base rate a_c."""
+        """The opinion (...) that it is this category and none of the others (coarsening, book 3.5); its base rate is a_c."""
         presence = self.evidence[..., category]
         return Opinion(presence, self.evidence.sum(-1) - presence, float(self.base_rate[category]), self.prior_weight)
 
@@ -94,34 +102,51 @@ class DirichletOpinion:
 
 
 def one_of(opinion: Opinion) -> DirichletOpinion:
-    """Binomial opinions (..., category) read as one question with background as a last answer: (..., category + 1).
+    """Reads binomial opinions (..., category) as one question with background as a last answer (..., category + 1).
 
-    Evidence for a category is its presence evidence; for background the least absence evidence of any category, as nothing happens
-    only if each is absent. The paper gives no such reading; it is ours. Fuse modalities first: an AVE event is in both.
+    The evidence for a category is its presence evidence. The evidence for background is the least absence evidence of any category,
+    as nothing happens only if each is absent. The paper gives no such reading; it is ours. Fuse the modalities first, since an
+    AVE event is in both.
+
+    >>> snippet = Opinion(presence=torch.tensor([9.0, 0.0]), absence=torch.tensor([0.5, 7.0]))
+    >>> one_of(snippet).evidence.round(decimals=3).tolist()
+    [9.0, 0.0, 0.5]
     """
     background = opinion.absence.min(-1, keepdim=True).values
     return DirichletOpinion(torch.cat([opinion.presence, background], dim=-1).clamp_min(0))
 
 
 def cumulative(*opinions: DirichletOpinion) -> DirichletOpinion:
-    """Evidence of independent sources added up (book 12.3)."""
+    """Adds up the evidence of independent sources (book 12.3).
+
+    >>> cumulative(DirichletOpinion(torch.tensor([5.0, 1.0])), DirichletOpinion(torch.tensor([1.0, 0.0]))).evidence.tolist()
+    [6.0, 1.0]
+    """
     return _mixed(opinions, [torch.ones_like(o.vacuity) for o in opinions])
 
 
 def averaging(*opinions: DirichletOpinion) -> DirichletOpinion:
-    """Mean of the evidence of dependent sources (book 12.4)."""
+    """Takes the mean of the evidence of dependent sources (book 12.4).
+
+    >>> averaging(DirichletOpinion(torch.tensor([5.0, 1.0])), DirichletOpinion(torch.tensor([1.0, 0.0]))).evidence.tolist()
+    [3.0, 0.5]
+    """
     return _mixed(opinions, [torch.full_like(o.vacuity, 1 / len(opinions)) for o in opinions])
 
 
 def weighted(*opinions: DirichletOpinion) -> DirichletOpinion:
-    """Mean of the evidence weighted by 1 - vacuity (book 12.5); all vacuous: vacuous."""
+    """Takes the mean of the evidence, weighted by 1 - vacuity (book 12.5); where all sources are vacuous, so is the result.
+
+    >>> weighted(DirichletOpinion(torch.tensor([5.0, 1.0])), DirichletOpinion(torch.tensor([0.0, 0.0]))).evidence.tolist()
+    [5.0, 1.0]
+    """
     confidence = [1 - o.vacuity for o in opinions]
     total = torch.stack(confidence).sum(0)
     return _mixed(opinions, [torch.where(total > 0, c / total.clamp_min(torch.finfo(c.dtype).tiny), 0) for c in confidence])
 
 
 def _mixed(opinions: tuple[DirichletOpinion, ...], weights: list[Float[Tensor, "*any"]]) -> DirichletOpinion:
-    """The weighted sum of evidence. Raises InputError unless there is a source and all share base rates and prior weight."""
+    """Adds up weighted evidence. Raises InputError unless there is a source and all share base rates and prior weight."""
     first = opinions[0] if opinions else None
     if first is None or any(o.prior_weight != first.prior_weight or not torch.equal(o.base_rate, first.base_rate) for o in opinions):
         raise InputError(f"{len(opinions)} opinions: one or more of the same base rates and prior weight are needed.")

@@ -1,18 +1,19 @@
 """Operators of subjective logic on opinions of any shape: fusion of several sources, trust, conjunction, deduction.
 
 "Book" is A. Jøsang, Subjective Logic (Springer 2016); fusion of more than two sources follows R. W. van der Heijden, H. Kopp,
-F. Kargl, "Multi-Source Fusion Operations in Subjective Logic" (FUSION 2018). All is written for log alpha and log beta, in which
-fusion is a sum of evidence: a vacuous opinion needs no case of its own, and neither does a dogmatic one, which here is
-the limit of much evidence (what the book takes separately, with the sources' relative weights, comes out by itself).
+F. Kargl, "Multi-Source Fusion Operations in Subjective Logic" (FUSION 2018). All operators are written for log alpha and log
+beta, in which fusion is a sum of evidence. A vacuous opinion needs no case of its own, and neither does a dogmatic one, which
+here is the limit of much evidence; what the book defines separately for it, with the sources' relative weights, follows.
 
-Fusion takes opinions on one statement, of one prior weight and shapes that broadcast; all raise InputError otherwise:
+Fusion takes opinions on one statement, of one prior weight and of shapes that broadcast. All operators raise InputError where the
+prior weights differ or no opinion is given:
 
     cumulative   independent sources                    evidence adds up              commutative, associative, vacuous is neutral
     averaging    dependent sources                      mean of the evidence          commutative, idempotent
     weighted     dependent, weighted by 1 - vacuity     weighted mean of the evidence commutative, idempotent, vacuous is neutral
     constraint   preferences, Dempster's rule           agreeing masses multiply      commutative, associative, vacuous is neutral
 
-(Associativity in alpha and beta needs equal base rates, except for the cumulative one, where base rates follow the evidence.)
+(Associativity in alpha and beta needs equal base rates, except for the cumulative operator, whose base rates follow the evidence.)
 """
 
 import math
@@ -25,7 +26,12 @@ from ..opinion import BASE_RATE, Opinion, common_weight
 
 
 def cumulative(*opinions: Opinion) -> Opinion:
-    """Evidence of independent sources added up (book 12.3). The fused base rate is weighted by the evidence behind each."""
+    """Adds up the evidence of independent sources (book 12.3). The fused base rate is weighted by the evidence behind each.
+
+    >>> fused = cumulative(Opinion(6.0, 2.0), Opinion(1.0, 1.0))
+    >>> round(fused.presence.item(), 3), round(fused.absence.item(), 3)
+    (7.0, 3.0)
+    """
     sources = _Sources(opinions)
     evidence = (sources.log_strength - math.log(sources.prior_weight)).clamp_max(_most(sources.log_strength)).expm1()
     base_rate = sources.mean_base_rate(evidence)
@@ -40,22 +46,36 @@ def cumulative(*opinions: Opinion) -> Opinion:
 
 
 def averaging(*opinions: Opinion) -> Opinion:
-    """Mean of the evidence of dependent sources, who saw the same (book 12.4); the base rate is the mean too."""
+    """Takes the mean of the evidence of dependent sources, who saw the same (book 12.4), and the mean of their base rates.
+
+    >>> fused = averaging(Opinion(6.0, 2.0), Opinion(1.0, 1.0))
+    >>> round(fused.presence.item(), 3), round(fused.absence.item(), 3)
+    (3.5, 1.5)
+    """
     sources = _Sources(opinions)
     return sources.mixed(torch.ones_like(sources.log_alpha))
 
 
 def weighted(*opinions: Opinion) -> Opinion:
-    """Mean of the evidence weighted by 1 - vacuity (book 12.5): a source without evidence has no say. All vacuous: vacuous."""
+    """Takes the mean of the evidence, weighted by 1 - vacuity (book 12.5).
+
+    A source without evidence has no say; where all are vacuous, so is the result.
+
+    >>> round(weighted(Opinion(6.0, 2.0), Opinion(0.0, 0.0)).presence.item(), 3)
+    6.0
+    """
     sources = _Sources(opinions)
     return sources.mixed(sources.confidence())
 
 
 def constraint(*opinions: Opinion) -> Opinion:
-    """Belief constraint fusion (book 12.2), Dempster's rule for two outcomes: 1 + e / W is the product of the sources' 1 + e_i / W.
+    """Multiplies the masses on which the sources agree (belief constraint fusion, book 12.2; Dempster's rule for two outcomes).
 
-    Base rates are weighted by 1 - vacuity. Total conflict, undefined in the book, is the limit here: with equally dogmatic
-    sources p = 1/2.
+    1 + e / W is the product of the sources' 1 + e_i / W. Base rates are weighted by 1 - vacuity. Total conflict, which the book
+    leaves undefined, is the limit here: two equally dogmatic sources give p = 1/2.
+
+    >>> round(constraint(Opinion(6.0, 2.0), Opinion(1.0, 1.0)).presence.item(), 3)  # 2 (4 x 1.5 - 1)
+    10.0
     """
     sources = _Sources(opinions)
     base_rate, logs = sources.mean_base_rate(sources.confidence()), []
@@ -69,8 +89,15 @@ def constraint(*opinions: Opinion) -> Opinion:
 
 
 def discount(trust: Opinion, opinion: Opinion) -> Opinion:
-    """`opinion` as heard from a source of whom one has the opinion `trust` (book 14.3): its belief and disbelief are scaled by
-    the projected probability of `trust`, and what is lost becomes vacuity. (Older texts scale by the belief in the source.)"""
+    """Weakens an opinion that was heard from a source of whom one has the opinion `trust` (book 14.3).
+
+    Belief and disbelief are scaled by the projected probability of `trust`, and what is lost becomes vacuity. (Older texts scale by
+    the belief in the source.)
+
+    >>> heard = discount(Opinion(0.0, 0.0), Opinion(6.0, 2.0))  # a source of whom nothing is known is trusted by half
+    >>> round(heard.belief.item(), 3), round(heard.vacuity.item(), 3)
+    (0.3, 0.6)
+    """
     _same_weight(trust, opinion)
     p, doubt = trust.logit.sigmoid(), (-trust.logit).sigmoid()
     belief, disbelief = p * opinion.belief, p * opinion.disbelief
@@ -78,7 +105,12 @@ def discount(trust: Opinion, opinion: Opinion) -> Opinion:
 
 
 def conjunction(one: Opinion, other: Opinion) -> Opinion:
-    """Both of two independent statements hold (book 7.1, binomial multiplication): p = p_1 p_2, base rate a = a_1 a_2."""
+    """The opinion that both of two independent statements hold (binomial multiplication, book 7.1): p = p_1 p_2, a = a_1 a_2.
+
+    >>> both = conjunction(Opinion(6.0, 0.0), Opinion(2.0, 0.0))  # p = 7/8 and 3/4
+    >>> round(both.probability.item(), 5), both.base_rate
+    (0.65625, 0.25)
+    """
     weight, (a, c) = _same_weight(one, other), (one.base_rate, other.base_rate)
     scale = 1 / (1 - a * c)
     cross = one.belief * other.vacuity, one.vacuity * other.belief
@@ -89,16 +121,24 @@ def conjunction(one: Opinion, other: Opinion) -> Opinion:
 
 
 def disjunction(one: Opinion, other: Opinion) -> Opinion:
-    """At least one of two independent statements holds (book 7.1, comultiplication): not (not one and not other)."""
+    """The opinion that at least one of two independent statements holds (comultiplication, book 7.1).
+
+    >>> round(disjunction(Opinion(6.0, 0.0), Opinion(2.0, 0.0)).probability.item(), 5)  # 1 - 1/8 x 1/4
+    0.96875
+    """
     return ~conjunction(~one, ~other)
 
 
 def deduce(antecedent: Opinion, if_present: Opinion, if_absent: Opinion) -> Opinion:
-    """An opinion on y from one on x and the conditional ones on y where x is present and where it is absent (book 9.4, 9.5).
+    """Derives an opinion on y from one on x and those on y where x is present and where x is absent (book 9.4, 9.5).
 
-    p(y) = p(x) p(y|x) + (1 - p(x)) p(y|not x). Vacuity is that of the conditionals, mixed by the belief and disbelief in x, and,
-    for x's own vacuity, the largest that leaves y at least the belief and disbelief both conditionals share (the apex). The
+    p(y) = p(x) p(y|x) + (1 - p(x)) p(y|not x). The vacuity mixes that of the conditionals by the belief and disbelief in x, and,
+    for x's own vacuity, the largest that leaves y at least the belief and disbelief that both conditionals share (the apex). The
     base rate is y's marginal one: a = a_x p(y|x) + (1 - a_x) p(y|not x), solved for p's own dependence on a.
+
+    >>> bark = deduce(Opinion(2.0, 0.0), if_present=Opinion(8.0, 0.0), if_absent=Opinion(0.0, 8.0))  # p(dog) = 3/4
+    >>> round(bark.base_rate.item(), 3), round(bark.probability.item(), 3)  # 3/4 x 0.9 + 1/4 x 0.1
+    (0.5, 0.7)
     """
     weight = _same_weight(antecedent, if_present, if_absent)
     a_x = _rate(antecedent)
@@ -125,7 +165,7 @@ FUSIONS: dict[str, Callable[..., Opinion]] = {
 
 
 class _Sources:
-    """Opinions stacked along a new first axis; what fusion needs of them."""
+    """Opinions stacked along a new first axis, and the quantities of them that fusion needs."""
 
     def __init__(self, opinions: tuple[Opinion, ...]) -> None:
         self.prior_weight = common_weight(opinions)
@@ -145,7 +185,7 @@ class _Sources:
         return -torch.expm1(math.log(self.prior_weight) - self.log_strength)
 
     def shares(self, weights: Tensor) -> Tensor:
-        """Weights >= 0 over the sources as shares of 1; equal ones where all are 0, up to rounding."""
+        """Turns weights >= 0 over the sources into shares of 1; the shares are equal where all weights are 0, up to rounding."""
         weights = torch.where(weights > 8 * torch.finfo(weights.dtype).eps, weights, 0)
         total = weights.sum(0)
         return torch.where(total > 0, weights / torch.where(total > 0, total, 1), 1 / len(weights))
@@ -154,7 +194,7 @@ class _Sources:
         return self.rate if self.rate is not None else (self.shares(weights) * self.base_rates).sum(0)
 
     def mixed(self, weights: Tensor) -> Opinion:
-        """Mean evidence: as priors mix as evidence does, it is the mean of alpha and of beta."""
+        """The mean evidence. As priors mix as evidence does, it is the mean of alpha and of beta."""
         shares = self.shares(weights)
         logs = (torch.logsumexp(x + shares.clamp_min(torch.finfo(x.dtype).tiny).log(), 0) for x in (self.log_alpha, self.log_beta))
         return self.fused(*logs, self.mean_base_rate(weights))

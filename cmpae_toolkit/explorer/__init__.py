@@ -1,0 +1,13 @@
+"""The evidence explorer: Figure 3 of any video, live in a notebook (`Explorer`), as one HTML file (`export_html`), or as numbers
+(`explore`, `order`). A name is imported when it is asked for, since only `Explorer` needs widgets."""
+
+from importlib import import_module
+
+WHERE = {"Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "order": "state"}
+__all__ = ["Explorer", "WhatIf", "explore", "export_html", "order"]
+
+
+def __getattr__(name: str):
+    if name not in WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{WHERE[name]}", __name__), name)

@@ -1,7 +1,7 @@
 """Looking into a model video by video: what Figure 3 shows of one video, what if its features were others, and which video first.
 
 `explore` is pure: a run, a data set, the number of a video and what to change of it -> `plots.ExplorerState`, which
-`plots.figure_3` draws. The widgets of `explorer` only collect the arguments.
+`plots.figure_3` draws still and `view.js` live. The widgets of `widget` only collect the arguments.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +26,6 @@ from ..inference import predict
 from ..method import Evidence, Method
 from ..opinion import Judgement, Opinion
 from ..plots import ExplorerState
-from ..plots.theme import readable
 
 ORDERS = ("as listed", "most vacuous", "wrong and confident", "audio only", "visual only")
 LEVELS = ("snippet", "video")
@@ -42,20 +42,22 @@ class WhatIf:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def apply(self, video_set: VideoSet, index: int) -> VideoSet:
-        """The one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
+        """Returns the one changed video as a set. Its reference stays that of the unmuted tracks: they tell what was there."""
         unknown = set(self.mute) - set(MODALITIES)
         if unknown:
             raise InputError(f"cannot mute {sorted(unknown)}: use any of {MODALITIES}.")
         one = video_set.subset([index])
         other = one if self.swap_visual_with is None else video_set.subset([self.swap_visual_with])
-        features, reference = {}, one.reference
+        features, reference, present = {}, one.reference, one.present
         for name, modality in one.modalities.items():
             x = (other if modality == "visual" else one).features[name]
             factor = 0.0 if modality in self.mute else self.scale[MODALITIES.index(modality)]
             features[name] = np.asarray(x, dtype=np.float32) * np.float32(factor)
         if reference is not None and other.reference is not None:
             reference = np.stack([reference[:, 0], other.reference[:, 1]], axis=1)
-        return replace(one, features=features, reference=reference)
+        if present is not None:
+            present = np.stack([present[:, 0], other.present[:, 1]], axis=1)
+        return replace(one, features=features, reference=reference, present=present)
 
     def __str__(self) -> str:
         parts = [f"{m} muted" for m in self.mute]
@@ -74,12 +76,12 @@ def explore(
     snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
     media: Media | None = None,
 ) -> ExplorerState:
-    """What the model says of video `index`, ready for `plots.figure_3`.
+    """Returns what the model says of video `index`, as far as that video lasts, ready for `plots.figure_3`.
 
     `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the
     run's for every category. `level`: "snippet" or "video", whose evidence and opinions are drawn. `evidence`: the whole set's, from
-    `predict`, to save computing it; it is used only where nothing is changed. `cross_attention`: as in `predict`.
-    Raises InputError where there is no such video or level.
+    `predict`, to save computing it; it is used only where nothing is changed. `cross_attention`: as in `predict`. `media`: the video's
+    frames and sound, from `find_media`. Raises InputError where there is no such video or level.
     """
     if level not in LEVELS:
         raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
@@ -92,23 +94,30 @@ def explore(
     else:
         judged = predict(model, video, cross_attention=cross_attention)
     thresholds = with_values(thresholds_of(run_or_model), video_threshold, snippet_threshold)
-    estimate = decode.decode(judged, thresholds)
-    if chosen is None:
-        chosen = default_choice(video, estimate[0])
-    reference = None if video.reference is None else np.asarray(video.reference, bool)
+    length = duration(video_set, index)
+    estimate = model.decode(judged, thresholds)[:, :, :length]
+    reference = None if video.reference is None else np.asarray(video.reference, bool)[:, :, :length]
     return ExplorerState(
-        title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories), chosen=tuple(chosen),
+        title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories),
+        chosen=default_choice(video, estimate[0]) if chosen is None else tuple(chosen),
         reference=None if reference is None else reference[0], estimate=estimate[0],
         scores=None if reference is None else metrics.f_scores(estimate, reference),
-        snippet=max(0, min(snippet, estimate.shape[2] - 1)), log=log, level=level, media=media,
-        video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet, **arrays(judged, thresholds),
+        snippet=max(0, min(snippet, length - 1)), log=log, level=level, seconds=video_set.snippet_seconds,
+        video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet,
+        present=(True, True) if video.present is None else tuple(bool(x) for x in video.present[0]),
+        **({} if media is None else vars(media)), **arrays(judged, thresholds, length),
     )
 
 
-def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | None]:
-    """One video's evidence as the arrays of an `ExplorerState`; None for what its heads do not give."""
+def duration(video_set: VideoSet, index: int) -> int:
+    """Returns how many snippets a video has."""
+    return video_set.snippets if video_set.lengths is None else int(video_set.lengths[index])
+
+
+def arrays(judged: Evidence, thresholds: Thresholds, length: int) -> dict[str, Any]:
+    """Returns one video's evidence as the arrays of an `ExplorerState`, cut to its length, and None for what its heads do not give."""
     def plain(x: Tensor | None) -> np.ndarray | None:
-        return None if x is None else x[0].detach().cpu().numpy()
+        return None if x is None else (x[0, :, :length] if x.ndim == 4 else x[0]).detach().cpu().numpy()
 
     def all_of(judgement: Judgement) -> dict[str, np.ndarray | None]:
         # Exp evidence may be beyond float32
@@ -122,18 +131,18 @@ def arrays(judged: Evidence, thresholds: Thresholds) -> dict[str, np.ndarray | N
     gate = judged.video
     if thresholds.gate == "joint":
         gate = judged.joint.apply(lambda x: x[:, None].expand(judged.video.shape))
-    return {**all_of(judged.snippet), "attention": plain(judged.attention), **{f"video_{n}": x for n, x in all_of(gate).items()}}
+    whole = {f"video_{name}": x for name, x in all_of(gate).items()}
+    weight = {"prior_weight": float(judged.snippet.prior_weight)} if isinstance(judged.snippet, Opinion) else {}
+    return {**all_of(judged.snippet), **whole, **weight, "attention": plain(judged.attention)}
 
 
 def thresholds_of(run_or_model: Run | Method) -> Thresholds:
-    """A run's thresholds; of a bare model, those of its config."""
-    if isinstance(run_or_model, Method):
-        return Thresholds.of(run_or_model.config, run_or_model.spec.categories)
-    return run_or_model.thresholds
+    """Returns a run's thresholds; of a bare model, those that it starts from."""
+    return run_or_model.thresholds() if isinstance(run_or_model, Method) else run_or_model.thresholds
 
 
 def with_values(thresholds: Thresholds, video: float | None, snippet: float | None) -> Thresholds:
-    """The thresholds with one value for every category where one is given; a localisation's is the product of both modalities'."""
+    """Sets one threshold for every category where one is given; a localisation's is the product of both modalities'."""
     values = {"video": video, "snippet": snippet}
     changed = {k: np.full_like(getattr(thresholds, k), v) for k, v in values.items() if v is not None}
     if thresholds.both is not None and snippet is not None:
@@ -142,7 +151,7 @@ def with_values(thresholds: Thresholds, video: float | None, snippet: float | No
 
 
 def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
-    """The weakly labelled and the estimated categories of a set of one video, in the data's order.
+    """Chooses the weakly labelled and the estimated categories of a set of one video, in the data's order.
 
     Of the estimated ones no more than make `MOST_CHOSEN` in all, those with the most snippets: an untrained model finds
     every category everywhere.
@@ -156,7 +165,7 @@ def default_choice(video: VideoSet, estimate: np.ndarray) -> tuple[str, ...]:
 
 
 def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: bool | None) -> str:
-    """The data (which says where it is simulated), the video, its weak labels and every change."""
+    """Names the data (and says where they are simulated), the video, its weak labels and every change."""
     changed = [str(what_if)] if what_if != AS_IT_IS else []
     changed += ["without cross-attention"] if cross_attention is False else []
     text = f"{video_set.title}: {name(video_set, index)}"
@@ -164,15 +173,15 @@ def title(video_set: VideoSet, index: int, what_if: WhatIf, cross_attention: boo
 
 
 def name(video_set: VideoSet, index: int) -> str:
-    """A video's id with its weak labels."""
+    """Names a video by its id, with its weak labels."""
     if video_set.weak_labels is None:
         return video_set.ids[index]
-    labels = [readable(c, 99) for c, y in zip(video_set.categories, video_set.weak_labels[index], strict=True) if y > 0.5]
+    labels = [c.replace("_", " ") for c, y in zip(video_set.categories, video_set.weak_labels[index], strict=True) if y > 0.5]
     return f"{video_set.ids[index]} ({', '.join(labels) or 'no label'})"
 
 
 def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str) -> np.ndarray:
-    """How far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
+    """Tells how far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
 
     "most vacuous": mean video-level vacuity of the weakly labelled categories (of all, where there is none). "wrong and
     confident": the surprise, the sum of |2p - 1| = |belief - disbelief| over wrongly decided snippets of both modalities.
@@ -193,7 +202,7 @@ def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
 
 
 class Order:
-    """`order(by, search)` of one set as often as it is asked for: names and ranks are made once."""
+    """Orders one set as often as it is asked to, like `order`; names and ranks are made once."""
 
     def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds) -> None:
         self.names = [name(video_set, i) for i in range(len(video_set))]
@@ -208,12 +217,12 @@ class Order:
 
 
 def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
-    """The numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
+    """Lists the numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
     return Order(evidence, video_set, thresholds)(by, search)
 
 
 def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:
-    """The orders for which the heads give a vacuity or the data a reference."""
+    """Lists the orders for which the heads give a vacuity or the data a reference."""
     lacking = set() if evidence.video.vacuity is not None else {"most vacuous"}
     lacking |= set() if video_set.reference is not None else set(ORDERS[2:])
     return tuple(o for o in ORDERS if o not in lacking)
@@ -226,27 +235,12 @@ def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np
     return (mean * weight).sum(1) / weight.sum(1)
 
 
-def describe(state: ExplorerState) -> str:
-    """The picture of a state in words, for readers who do not see it: the events of each track."""
-    def events(roll: np.ndarray) -> str:
-        parts = []
-        for m, modality in enumerate(MODALITIES):
-            for c, category in enumerate(state.categories):
-                edges = np.diff(np.concatenate([[0], roll[m, :, c].astype(int), [0]]))
-                spans = zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
-                parts += [f"{modality} {readable(category, 99)} {start} to {end} s" for start, end in spans]
-        return ", ".join(parts) or "no event"
-
-    reference = "" if state.reference is None else f" Reference: {events(state.reference)}."
-    return f"{state.title}.{reference} Estimate: {events(state.estimate)}."
-
-
 def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
-    """The training history and the evidence curves (Figure 3) of one video as PNG files."""
+    """Writes the training history and the evidence curves (Figure 3) of one video as PNG files."""
     from .. import plots
 
     history = plots.training_history(run.history, best_epoch=run.best_epoch)
-    history.suptitle(video_set.name)
+    history.suptitle(plots.theme.plain(video_set.name))
     curves = plots.figure_3(explore(run, video_set, example_video(video_set), log=True))
     made = []
     for name, figure in (("run_training_history", history), ("run_evidence_curves", curves)):
@@ -257,7 +251,7 @@ def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
 
 
 def example_video(video_set: VideoSet) -> int:
-    """The first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
+    """Finds the first video like the paper's Figure 3: an event in both tracks, another in the audio track only, both with an end
     inside the video; failing that without the last condition; else the first video."""
     if video_set.reference is None:
         return 0

@@ -1,48 +1,102 @@
-"""`Explorer(run, video_set).widget`: Figure 3 of any video with controls, in a notebook. A thin shell around `what_if.explore`."""
+"""`Explorer(run, video_set).widget`: Figure 3 of any video with controls, in a notebook or served by Voila.
+
+The controls are ipywidgets, a thin shell around `state.explore`; the picture is an anywidget that `view.js` draws in the browser.
+"""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import functools
 import html
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
+import traitlets
 from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
+from PIL import Image
 
-from .. import data, plots
-from ..checkpoint import Run, load_run
+from .. import data
+from .._files import home
+from ..checkpoint import CHECKPOINT, CONFIG, MODEL, Run, load_run
 from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..extract.media import Media, find_media
 from ..inference import predict
 from ..plots import ExplorerState
-from ..plots.theme import readable
-from .choices import SPLITS, checkpoints, data_sets
-from .page import export_html
-from .state import LEVELS, ORDERS, Order, WhatIf, available_orders, describe, explore, order, thresholds_of
+from .page import HERE, packed
+from .state import LEVELS, Order, WhatIf, available_orders, duration, explore, thresholds_of
 
-__all__ = ["ORDERS", "Explorer", "WhatIf", "draw", "explore", "export_html", "order"]
-
+SPLITS = ("train", "val", "test")
+PLACES = (".", "..")  # a notebook's folder and the one above, each with its `runs/`
 MOST_LISTED = 2000  # videos in the dropdown: a browser is slow with more
 GIVEN, OWN = "as given", -1
 WIDE = ipywidgets.Layout(width="98%")
 NARROW = {"description_width": "9em"}
 
 
-def draw(state: ExplorerState) -> Any:
-    """The still Figure of a state: `plots.figure_3`. What the widget shows is the same as SVG, `plots.explorer_svg`."""
-    return plots.figure_3(state)
+def data_sets() -> list[str]:
+    """Lists names that `data.load` knows: what the environment names, the simulated sets, and the published ones."""
+    simulated = [*(f"simulated-{n}" for n in ("ave", "avep")), *(n for n in data.names if n != "full")]
+    return list(dict.fromkeys([data.default_name(), *sorted(simulated, reverse=True), *data.published]))
+
+
+def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
+    """Finds every saved run, label -> folder: the shipped one, then those in `runs/` of the places and under CMPAE_HOME."""
+    found = {"shipped: simulated small, preset paper": CHECKPOINT}
+    for place in (*places, home()):
+        for config in sorted(Path(place).expanduser().glob(f"runs/*/{CONFIG}")):
+            if (config.parent / MODEL).is_file():
+                found.setdefault(f"runs/{config.parent.name}", config.parent)
+    return found
+
+
+class Picture(anywidget.AnyWidget):
+    """The live figure, which `view.js` draws from these traits. `snippet` also follows the pointer over the picture.
+
+    `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames,
+    the waveform's outline and a note; `chosen`: numbers of the categories that are drawn.
+    """
+
+    _esm, _css = HERE / "view.js", HERE / "view.css"
+    video, media = traitlets.Dict().tag(sync=True), traitlets.Dict().tag(sync=True)
+    chosen = traitlets.List().tag(sync=True)
+    snippet = traitlets.Int().tag(sync=True)
+    level = traitlets.Unicode(LEVELS[0]).tag(sync=True)
+    log = traitlets.Bool().tag(sync=True)
+
+    def show(self, state: ExplorerState) -> None:
+        """Draws a state; only what is new of it goes to the browser."""
+        thresholds = {"video": state.video_thresholds.ravel().tolist(), "snippet": state.snippet_thresholds.ravel().tolist()}
+        with self.hold_sync():
+            self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
+            self.media = {} if state.frames is None else {
+                "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames],
+                "waveform": None if state.waveform is None else state.waveform.round(3).tolist(), "note": state.note,
+            }
+            self.chosen = [state.categories.index(c) for c in state.chosen]
+            self.snippet, self.level, self.log = state.snippet, state.level, state.log
+
+
+@functools.lru_cache(64)
+def _address(pixels: bytes, shape: tuple[int, int, int]) -> str:
+    """Returns a tile of (height, width, 3) bytes as the address of an embedded JPEG picture."""
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (shape[1], shape[0]), pixels).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class Explorer:
-    """One video at a time: its events, evidence, probability and opinions, and what if its features were others.
+    """Shows one video at a time: its events, evidence, probability and opinions, and what if its features were others.
 
     The whole set is predicted once, here and where another data set, split or checkpoint is chosen. `.widget` is what a notebook
-    shows, `.controls` holds the widgets by name, `.state` what is drawn now, `.picture.value` the drawing. `source`: the name or folder
-    from which `data.load` reads the set's other splits; `media`: a folder of the videos' media (see `find_media`).
+    shows, `.controls` holds the widgets by name, `.state` what is drawn now, `.picture` the widget that draws it. `source`: the name or
+    folder from which `data.load` reads the set's other splits; `media`: a folder of the videos' media (see `find_media`).
     Raises InputError when the set is empty or does not fit the run.
     """
 
@@ -53,15 +107,14 @@ class Explorer:
         self._changing = False
         self._take(run, video_set)
         self.controls = self._make_controls()
-        self.picture, self.found, self.caption = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.picture.add_class("cmpae")
+        self.picture, self.found = Picture(), ipywidgets.HTML()
         self.widget = self._arrange()
         self._observe()
         self._fit_controls()
         self._list_videos()
 
     def _take(self, run: Run, video_set: VideoSet) -> None:
-        """Another run or set: predict all of it, once."""
+        """Takes another run or set and predicts all of it, once."""
         if not len(video_set):
             raise InputError(f"{video_set.title} holds no video to explore.")
         check_same_data(run.spec, video_set.spec, video_set.title)
@@ -71,7 +124,7 @@ class Explorer:
         self._media: tuple[int, Media] | None = None
 
     def _make_controls(self) -> dict[str, Any]:
-        """The controls by name; `_fit_controls` gives them what depends on data and run."""
+        """Makes the controls by name; `_fit_controls` gives them what depends on data and run."""
         plain = {"style": NARROW, "layout": WIDE}
         unit = {"min": 0.0, "max": 1.0, "step": 0.01, **plain}
         scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **plain}
@@ -84,7 +137,7 @@ class Explorer:
             "video": Dropdown(description="video", **plain),
             "categories": SelectMultiple(rows=6, description="categories", **plain),
             "level": Dropdown(options=[("each snippet", LEVELS[0]), ("the whole video", LEVELS[1])], description="level", **plain),
-            "snippet": IntSlider(max=self.video_set.snippets - 1, description="snippet", **plain),
+            "snippet": IntSlider(description="snippet", **plain),
             "log": Checkbox(description="evidence on a log axis", indent=False),
             "own": Checkbox(value=True, description="the run's thresholds", indent=False),
             "video_threshold": FloatSlider(description="video threshold", **unit),
@@ -96,14 +149,13 @@ class Explorer:
         }
 
     def _fit_controls(self) -> None:
-        """Options and ranges for this data and run; what the reader has set stays where it can."""
+        """Sets options and ranges for this data and run; what the reader has set stays where it can."""
         videos, thresholds, c = self.video_set, thresholds_of(self.run), self.controls
         with self._quietly():
             before, orders = c["order"].value, available_orders(self.evidence, videos)
             c["order"].options = orders
             c["order"].value = before if before in orders else orders[0]
-            c["categories"].options = [(readable(n, 99), n) for n in videos.categories]
-            c["snippet"].max = videos.snippets - 1
+            c["categories"].options = [(n.replace("_", " "), n) for n in videos.categories]
             if c["own"].value:
                 c["video_threshold"].value, c["snippet_threshold"].value = (float(x.mean()) for x in (thresholds.video, thresholds.snippet))
             names = self._orders.names[:MOST_LISTED]
@@ -111,7 +163,7 @@ class Explorer:
             c["swap"].value = OWN
 
     def _arrange(self) -> VBox:
-        """Three columns of controls above the picture and its description."""
+        """Puts three columns of controls above the picture."""
         c = self.controls
 
         def column(heading: str, *names: str, rest: tuple[Any, ...] = ()) -> VBox:
@@ -123,7 +175,7 @@ class Explorer:
             column("What to show", "categories", "level", "snippet", "log"),
             column("What if", "own", "video_threshold", "snippet_threshold", *what_if),
         )
-        return VBox([ipywidgets.HTML(plots.style()), HBox(columns), self.picture, self.caption])
+        return VBox([HBox(columns), self.picture])
 
     def _observe(self) -> None:
         handlers = {
@@ -134,10 +186,11 @@ class Explorer:
         for control, widget in self.controls.items():
             handler = handlers.get(control, self.update)
             widget.observe(lambda change, handler=handler: None if self._changing else handler(), names="value")
+        self.picture.observe(lambda change: setattr(self.controls["snippet"], "value", change["new"]), names="snippet")
 
     @contextlib.contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Set controls without drawing for each of them."""
+        """Lets controls be set without drawing for each of them."""
         before, self._changing = self._changing, True
         try:
             yield
@@ -148,7 +201,7 @@ class Explorer:
         return self.controls[control].value
 
     def _load(self) -> None:
-        """Another data set, split or checkpoint. What cannot be read or does not fit is said; the last picture stays until it does."""
+        """Loads another data set, split or checkpoint. What cannot be read or does not fit is told, and the last picture stays."""
         run, videos = self.given
         chosen = self.value("data").strip()
         try:
@@ -162,7 +215,7 @@ class Explorer:
         self._list_videos()
 
     def _list_videos(self) -> None:
-        """The videos that the search finds, in the chosen order; the first of them is shown."""
+        """Lists the videos that the search finds, in the chosen order, and shows the first of them."""
         found = self._orders(self.value("order"), self.value("search"))
         self.found.value = f"{len(found)} of {len(self.video_set)} videos" + (
             f"; the first {MOST_LISTED} are listed" if len(found) > MOST_LISTED else ""
@@ -173,12 +226,13 @@ class Explorer:
         self._show_video()
 
     def _show_video(self) -> None:
-        """A new video starts with its own categories; thresholds, snippet and changes stay."""
+        """Shows a new video, which starts with its own categories; thresholds, snippet and changes stay."""
         if self.value("video") is None:
             return
         state = self.compute(chosen=None)
         with self._quietly():
             self.controls["categories"].value = state.chosen
+            self.controls["snippet"].max = duration(self.video_set, self.value("video")) - 1
         self._show(state)
 
     def _own_thresholds_off(self) -> None:
@@ -187,20 +241,20 @@ class Explorer:
         self.update()
 
     def what_if(self) -> WhatIf:
-        """The changes that the controls ask for."""
+        """Returns the changes that the controls ask for."""
         mute = tuple(m for m in MODALITIES if self.value(f"mute_{m}"))
         other = None if self.value("swap") == OWN else self.value("swap")
         return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
     def media(self, index: int) -> Media:
-        """The video's frames and waveform, read once for each video shown."""
+        """Returns the video's frames and waveform, which are read once for each video shown."""
         if self._media is None or self._media[0] != index:
             names = (self.video_set.ids[index], self.video_set.filenames[index])
-            self._media = index, find_media(self.media_folder, names, self.video_set.snippets)
+            self._media = index, find_media(self.media_folder, names, duration(self.video_set, index))
         return self._media[1]
 
     def compute(self, **options: Any) -> ExplorerState:
-        """The state that the controls ask for; the model runs only where something of the video is changed."""
+        """Computes the state that the controls ask for; the model runs only where something of the video is changed."""
         index = self.value("video")
         asked = {n: self.value(n) for n in ("snippet", "log", "level")} | {"chosen": self.value("categories")}
         if not self.value("own"):
@@ -209,12 +263,10 @@ class Explorer:
         return explore(self.run, self.video_set, index, self.what_if(), **asked | options)
 
     def update(self) -> None:
-        """Draw what the controls ask for."""
+        """Draws what the controls ask for."""
         if self.value("video") is not None:
             self._show(self.compute())
 
     def _show(self, state: ExplorerState) -> None:
         self.state = state
-        text = describe(state)
-        self.picture.value = plots.explorer_svg(state, text)
-        self.caption.value = f"<p style='color:inherit'>{html.escape(text)}</p>"
+        self.picture.show(state)

@@ -1,12 +1,11 @@
 """Frames and waveform of one video, where its media files are at hand: pictures in a folder, a WAV file, an MP4 file.
 
 A folder of media holds for a video any of `<id>/*.png|jpg` (frames in the order of their names, spread evenly over the video),
-`<id>.wav` and `<id>.mp4`. Pictures and WAV files need nothing more; an MP4 file needs imageio or PyAV beside the toolkit.
+`<id>.wav` and `<id>.mp4`. Pictures and WAV files need nothing more; an MP4 file needs PyAV beside the toolkit.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ POINTS = 200  # of a waveform's outline
 
 @dataclass(frozen=True)
 class Media:
-    """`frames`: a tile (height, width, 3), uint8, for each snippet, or None; `waveform`: lowest and highest amplitude (point, 2)
-    in -1..1, or None. `note` says in a sentence what could not be read."""
+    """What is shown of a video's media. `frames`: a tile (height, width, 3), uint8, for each snippet, or None; `waveform`: lowest and
+    highest amplitude (point, 2) in -1..1, or None; `note` says what could not be read."""
 
     frames: tuple[np.ndarray | None, ...] = ()
     waveform: np.ndarray | None = None
@@ -32,7 +31,7 @@ class Media:
 
 
 def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -> Media:
-    """The media of the video with any of these names (its id, its file name). Without a folder, or files in it: blank tiles.
+    """Reads the media of the video with any of these names (its id, its file name); tiles are blank without a folder or files in it.
 
     A file that cannot be read leaves its tiles blank and is named in `note`. Raises InputError where the folder is none.
     """
@@ -51,7 +50,7 @@ def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -
 
 
 def _read(read, folder: Path, name: str, snippets: int, notes: list[str], otherwise):
-    """What `read` finds; what it cannot read becomes a note."""
+    """Returns what `read` finds; what it cannot read becomes a note."""
     try:
         found = read(folder, name, snippets)
     except (OSError, ValueError, InputError) as error:
@@ -61,7 +60,7 @@ def _read(read, folder: Path, name: str, snippets: int, notes: list[str], otherw
 
 
 def _frames(folder: Path, name: str, snippets: int) -> tuple[np.ndarray, ...] | None:
-    """The frame in the middle of each snippet."""
+    """Reads the frame in the middle of each snippet."""
     pictures = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in PICTURES) if (folder / name).is_dir() else []
     if pictures:
         return tuple(_tile(pictures[i]) for i in _middles(len(pictures), snippets))
@@ -83,25 +82,20 @@ def _tile(picture: Path | np.ndarray) -> np.ndarray:
 
 
 def _film(path: Path, snippets: int) -> list[np.ndarray]:
-    """Tiles of an MP4 file, read with whichever of two optional libraries is there; only tiles are kept, whole films are large."""
-    if importlib.util.find_spec("av"):
+    """Reads the tiles of an MP4 file; only tiles are kept, since whole films are large."""
+    try:
         import av
-
-        with av.open(str(path)) as film:
-            frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
-    elif importlib.util.find_spec("imageio"):
-        import imageio.v3
-
-        frames = [_tile(frame) for frame in imageio.v3.imiter(path)]
-    else:
-        raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing")
+    except ImportError:
+        raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing") from None
+    with av.open(str(path)) as film:
+        frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
     if not frames:
         raise InputError(f"{path.name}: there is no frame in it")
     return [frames[i] for i in _middles(len(frames), snippets)]
 
 
 def _sound(folder: Path, name: str, snippets: int) -> np.ndarray | None:
-    """The outline of `<name>.wav`, its channels averaged, the loudest point at 1."""
+    """Reads the outline of `<name>.wav`, its channels averaged, the loudest point at 1."""
     path = folder / f"{name}.wav"
     if not path.is_file():
         return None

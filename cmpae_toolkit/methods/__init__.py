@@ -23,6 +23,10 @@ METHODS: dict[str, str] = {
     "uwav": "cmpae_toolkit.methods.uwav:UWAV",
     "coleaf": "cmpae_toolkit.methods.coleaf:CoLeaF",
     "linear_probe": "cmpae_toolkit.methods.linear_probe:LinearProbe",
+    "avel": "cmpae_toolkit.methods.avel:AVEL",
+    "psp": "cmpae_toolkit.methods.psp:PSP",
+    "cmran": "cmpae_toolkit.methods.cmran:CMRAN",
+    "cmbs": "cmpae_toolkit.methods.cmbs:CMBS",
 }
 
 

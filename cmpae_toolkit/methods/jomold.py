@@ -1,12 +1,13 @@
 """JoMoLD: joint-modal label denoising on HAN's network (Cheng et al., ECCV 2022): rows "JoMoLD" of Tables 1 to 5.
 
-A first network, without cross-attention, tells how often each category's label is wrong for one modality (`noise_supervision`).
+A first network, without cross-attention, tells how often each category's label is wrong for one modality (`estimate_noise_ratios`).
 The second drops that share of the labels in each batch, where one modality finds a label hard and the other finds it easy.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from .. import labels, losses
 from .._files import home, read_json, write_json
 from ..config import JoMoLDConfig
 from ..data.videoset import VideoSet
+from ..errors import InputError, InputWarning
 from ..inference import predict
 from ..method import Batch, Fit, Method, Moment, Supervision
 from .han import HAN
@@ -25,11 +27,8 @@ SHARED = (
 )
 
 
-class JoMoLD(HAN):
-    """HAN with visual dropout, the contrastive term and denoised labels."""
-
-    Config = JoMoLDConfig
-    paper = "Cheng et al.: Joint-modal label denoising for weakly-supervised audio-visual video parsing. ECCV 2022"
+class Denoising(Method):
+    """What JoMoLD's label procedure adds to a method: an earlier stage that estimates the noise ratios."""
 
     @classmethod
     def stage(cls, config: JoMoLDConfig) -> JoMoLDConfig | None:
@@ -37,11 +36,21 @@ class JoMoLD(HAN):
 
     @classmethod
     def prepare(cls, config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return noise_supervision(config, train_set, val_set, fit)
+        """The noise ratios, where the config denoises."""
+        return Supervision(constants={RATIOS: estimate_noise_ratios(config, train_set, val_set, fit)} if config.denoise else {})
 
     @classmethod
     def check(cls, supervision: Supervision) -> None:
-        check_ratios(supervision)
+        """Raises InputError on noise ratios outside 0..1."""
+        if RATIOS in supervision.constants:
+            labels.check_ratios(supervision.constants[RATIOS])
+
+
+class JoMoLD(Denoising, HAN):
+    """HAN with visual dropout, the contrastive term and denoised labels."""
+
+    Config = JoMoLDConfig
+    paper = "Cheng et al.: Joint-modal label denoising for weakly-supervised audio-visual video parsing. ECCV 2022"
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """HAN's losses with denoised labels, and the contrastive term."""
@@ -70,19 +79,6 @@ def denoised(method: Method, batch: Batch, moment: Moment, judge_alone) -> Tenso
     return labels.remove_noisy_labels(training_labels, risks, now, present)
 
 
-def noise_supervision(config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-    """The noise ratios that a config which denoises needs; nothing for one that does not."""
-    if not config.denoise:
-        return Supervision()
-    return Supervision(constants={RATIOS: estimate_noise_ratios(config, train_set, val_set, fit)})
-
-
-def check_ratios(supervision: Supervision) -> None:
-    """Raises InputError on noise ratios outside 0..1."""
-    if RATIOS in supervision.constants:
-        labels.check_ratios(supervision.constants[RATIOS])
-
-
 def estimator_config(config: JoMoLDConfig) -> JoMoLDConfig:
     """The config of the network that estimates the noise ratios for runs of `config`: in their size and schedule, without
     cross-attention, all weights 1, all labels kept, its epoch chosen by event-level audio F (JoMoLD, section 3.2)."""
@@ -107,5 +103,8 @@ def estimate_noise_ratios(config: JoMoLDConfig, train_set: VideoSet, val_set: Vi
     probability = predict(run.model, train_set).video.probability
     ratios = labels.noise_ratios(probability, torch.as_tensor(train_set.weak_labels), estimator, present)
     if cache:
-        write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
+        try:
+            write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
+        except InputError as error:  # the result does not hang on it
+            warnings.warn(f"{error} Until then noise ratios are estimated anew each time.", InputWarning, stacklevel=2)
     return ratios

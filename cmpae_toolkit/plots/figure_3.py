@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from ..config import MODALITIES
-from ..extract.media import Media
 from .opinions import opinion_triangle
-from .theme import COLORS, LINE, QUIET, Picture, key_height, readable, say, series_key, series_style, use_theme
+from .theme import COLORS, LINE, QUIET, Picture, explain_blank, key_height, plain, readable, series_key, series_style, use_theme
 from .videos import NO_CHOICE, attention_map, evidence_curves, frames, probability_with_vacuity, track_key, tracks, waveform
 
 NO_PLACE = "point estimates have no vacuity, so no place in the triangle"
@@ -19,6 +18,7 @@ NO_PLACE = "point estimates have no vacuity, so no place in the triangle"
 LEFT, RIGHT, TOP, BOTTOM, GAP = 1.7, 0.15, 1.25, 0.55, 0.5
 COLUMNS = (3.7, 0.35, 3.7, 0.75, 2.5)  # audio, a space, visual, a space, legends and triangle
 MEDIA = 0.62  # of the row of frames and waveform
+MOST_ROWS = 4.8  # of events, and of attention
 MOST_EVIDENCE = 1e100
 MOST_IN_HEAD = 3  # categories whose video probability is told
 WIDTH = LEFT + sum(COLUMNS) + RIGHT
@@ -26,13 +26,15 @@ WIDTH = LEFT + sum(COLUMNS) + RIGHT
 
 @dataclass(frozen=True)
 class ExplorerState:
-    """All that `figure_3` draws of one video, as plain arrays; axes (modality, snippet, category), modality order audio, visual.
+    """All that `figure_3` and the explorer draw of one video, as arrays (modality, snippet, category), modality order audio, visual.
 
     `presence` and `absence` are None for heads without evidence, `vacuity` for point estimates, `reference` where unknown.
     What is of the whole video, and the two kinds of thresholds, are (modality, category); `video_vacuity` and the video's
     evidence are None like the snippets'. `scores`: this video's F-scores in percent as `metrics.f_scores` gives them, None without
     a reference. `chosen`: category names; `snippet`: the one of the triangle. `level`: "snippet", or "video" to draw the video's own
-    evidence and opinions. `media`: None leaves out the row of frames and waveform.
+    evidence and opinions. `attention` is None for methods without any. `frames` (a tile for each snippet, or None) and `waveform`
+    (point, 2) are as `plots.frames` and `plots.waveform` take them, `note` says what of them is missing; frames=None leaves out their
+    row. `seconds`: how long a snippet lasts; `prior_weight`: W of the opinions; `present`: which modalities the video has at all.
     """
 
     title: str
@@ -42,7 +44,7 @@ class ExplorerState:
     vacuity: np.ndarray | None
     presence: np.ndarray | None
     absence: np.ndarray | None
-    attention: np.ndarray
+    attention: np.ndarray | None
     reference: np.ndarray | None
     estimate: np.ndarray
     video_probability: np.ndarray
@@ -55,12 +57,17 @@ class ExplorerState:
     video_vacuity: np.ndarray | None = None
     video_presence: np.ndarray | None = None
     video_absence: np.ndarray | None = None
-    media: Media | None = None
+    frames: tuple[np.ndarray | None, ...] | None = None
+    waveform: np.ndarray | None = None
+    note: str = ""
+    seconds: float = 1.0
+    prior_weight: float = 2.0
+    present: tuple[bool, ...] = (True, True)
 
     @property
     def curves(self) -> dict[str, np.ndarray | None]:
-        """`probability`, `vacuity`, `presence`, `absence` and `threshold` to draw, each over the snippets: at the level "video" the
-        video's one number in all of them. Evidence beyond 1e100 is drawn as 1e100."""
+        """The arrays `probability`, `vacuity`, `presence`, `absence` and `threshold` to draw over the snippets. At the level "video" each
+        snippet has the video's one number. Evidence beyond 1e100 is drawn as 1e100."""
         names = ("probability", "vacuity", "presence", "absence")
         if self.level == "video":
             whole = {n: getattr(self, f"video_{n}") for n in names}
@@ -74,7 +81,8 @@ class ExplorerState:
     @property
     def moment(self) -> str:
         """Whose opinions the triangle shows."""
-        return "of the whole video" if self.level == "video" else f"at {self.snippet} to {self.snippet + 1} s"
+        start, end = self.seconds * self.snippet, self.seconds * (self.snippet + 1)
+        return "of the whole video" if self.level == "video" else f"at {start:g} to {end:g} s"
 
     @property
     def occurring(self) -> tuple[str, ...]:
@@ -86,19 +94,20 @@ class ExplorerState:
 
 @use_theme()
 def figure_3(state: ExplorerState) -> Figure:
-    """Figure 3 and more: a column each for audio and visual over the same seconds, and the opinions of one snippet.
+    """Draws Figure 3 and more: a column each for audio and visual over the same seconds, and the opinions of one snippet.
 
     From the top: events (reference above, estimate below), evidence for presence and absence, probability with vacuity and
     threshold, and attention; at the right the legends and the triangle. The chosen snippet is shaded everywhere.
     """
     keep = state.occurring
-    heights = (0.42 * max(2, len(keep)), max(1.9, key_height(state.chosen)), 1.8, max(0.9, 0.3 * len(state.chosen)))
-    heights = heights if state.media is None else (MEDIA, *heights)
+    events, attention = min(MOST_ROWS, 0.42 * max(2, len(keep))), min(MOST_ROWS, max(0.9, 0.3 * len(state.chosen)))
+    heights = (events, max(1.9, key_height(state.chosen)), 1.8, attention)
+    heights = heights if state.frames is None else (MEDIA, *heights)
     figure, grid = _page(heights)
     columns = [[figure.add_subplot(grid[row, 2 * m]) for row in range(len(heights))] for m in range(len(MODALITIES))]
-    if state.media is not None:
-        waveform(state.media, columns[0].pop(0), state.probability.shape[1])
-        frames(state.media, columns[1].pop(0), state.probability.shape[1])
+    if state.frames is not None:
+        waveform(state.waveform, columns[0].pop(0), state.probability.shape[1], state.note)
+        frames(state.frames, columns[1].pop(0), state.probability.shape[1])
     for modality, column in zip(MODALITIES, columns, strict=True):
         _draw_column(state, modality, column, keep)
     _level(columns, state)
@@ -109,7 +118,7 @@ def figure_3(state: ExplorerState) -> Figure:
 
 
 def _page(heights: tuple[float, ...]) -> tuple[Picture, GridSpec]:
-    """A figure as tall as its rows need, and its grid of panels."""
+    """Makes a figure as tall as its rows need, and its grid of panels."""
     height = TOP + sum(heights) + GAP * (len(heights) - 1) + BOTTOM
     figure = Picture(figsize=(WIDTH, height))
     grid = GridSpec(
@@ -121,20 +130,20 @@ def _page(heights: tuple[float, ...]) -> tuple[Picture, GridSpec]:
 
 
 def _draw_column(state: ExplorerState, modality: str, column: list[Axes], keep: tuple[str, ...]) -> None:
-    """One modality's four panels."""
-    common = {"snippet": state.snippet}
+    """Draws one modality's four panels."""
+    common = {"snippet": state.snippet, "seconds": state.seconds}
     one = {"modalities": (modality,), "legend": False, **common}
     names, curves = (state.categories, state.chosen), state.curves
     tracks(state.reference, state.categories, state.estimate, column[0], show=(modality,), keep=keep, legend=False, **common)
     evidence_curves(curves["presence"], curves["absence"], *names, column[1], state.log, **one)
     probability_with_vacuity(curves["probability"], curves["vacuity"], *names, column[2], curves["threshold"], **one)
     chosen = [state.categories.index(c) for c in state.chosen]
-    top = float(state.attention[..., chosen].max(initial=0)) or None
+    top = None if state.attention is None else float(state.attention[..., chosen].max(initial=0)) or None
     attention_map(state.attention, *names, column[3], (modality,), top=top, colorbar=modality == MODALITIES[-1], **common)
 
 
 def _level(columns: list[list[Axes]], state: ExplorerState) -> None:
-    """Equal scales in a row, said once: the titles and labels of the left panel stand for the right one."""
+    """Makes scales equal in each row and tells them once: the titles and labels of the left panel stand for the right one."""
     whole = " of the whole video" if state.level == "video" else ""
     evidence = f"Evidence{whole} (PE solid, AE dashed)"
     titles = (columns[0][0].get_title(loc="left"), evidence, None, "Attention over the snippets")
@@ -151,19 +160,21 @@ def _level(columns: list[list[Axes]], state: ExplorerState) -> None:
 
 
 def _head(figure: Figure, state: ExplorerState) -> None:
-    """Whose video it is and how well it was parsed; over each column its modality and which categories are open in it."""
+    """Writes whose video it is and how well it was parsed, and over each column its modality and which categories are open in it."""
     height = figure.get_figheight()
-    figure.text(0.15 / WIDTH, 1 - 0.12 / height, state.title, va="top", fontsize=12, fontweight="bold")
+    figure.text(0.15 / WIDTH, 1 - 0.12 / height, plain(state.title), va="top", fontsize=12, fontweight="bold")
     figure.text(0.15 / WIDTH, 1 - 0.36 / height, _scores_text(state), va="top", color=QUIET)
     for m, modality in enumerate(MODALITIES):
-        left = (LEFT + sum(COLUMNS[: 2 * m])) / WIDTH
-        figure.text(left, 1 - 0.74 / height, modality, va="center", color=COLORS[modality], fontsize=12, fontweight="bold")
+        left, told = (LEFT + sum(COLUMNS[: 2 * m])) / WIDTH, modality if state.present[m] else f"{modality} (absent)"
+        figure.text(left, 1 - 0.74 / height, told, va="center", color=COLORS[modality], fontsize=12, fontweight="bold")
         right = left + COLUMNS[2 * m] / WIDTH
         figure.text(right, 1 - 0.74 / height, _gate_text(state, m), va="center", ha="right", color=QUIET, fontsize=9)
 
 
 def _gate_text(state: ExplorerState, m: int) -> str:
-    """Which of the chosen categories the video-level probability opens in a modality."""
+    """Tells which of the chosen categories the video-level probability opens in a modality, if the video has it."""
+    if not state.present[m]:
+        return ""
     chosen = [state.categories.index(c) for c in state.chosen]
     p, is_open = state.video_probability[m], state.video_probability[m] >= state.video_thresholds[m]
     if len(chosen) > MOST_IN_HEAD:
@@ -182,7 +193,7 @@ def _scores_text(state: ExplorerState) -> str:
 
 
 def _legends(figure: Figure, state: ExplorerState, tops: list[float]) -> None:
-    """At the right of the events what the bars mean, at the right of the evidence what the lines mean."""
+    """Explains the bars at the right of the events, and the lines at the right of the evidence."""
     kinds = ("estimate",) if state.reference is None else ("reference", "estimate")
     lines = LINE if state.curves["presence"] is not None else ()
     keys = (track_key(MODALITIES, kinds), series_key(state.chosen, MODALITIES, tuple(lines)) if state.chosen else [])
@@ -192,12 +203,12 @@ def _legends(figure: Figure, state: ExplorerState, tops: list[float]) -> None:
 
 
 def _triangle(state: ExplorerState, ax: Axes) -> None:
-    """The chosen categories' opinions in the chosen snippet, or of the whole video; markers as in the evidence."""
+    """Draws the chosen categories' opinions in the chosen snippet, or of the whole video, with the markers of the evidence."""
     ax.set_anchor("N")
     if state.curves["vacuity"] is None or not state.chosen:
         ax.set_title("Opinions")
         ax.axis("off")
-        say(ax, NO_CHOICE if not state.chosen else NO_PLACE, 26)
+        explain_blank(ax, NO_CHOICE if not state.chosen else NO_PLACE, 26)
         return
     styles = [series_style(m, k) for m in MODALITIES for k in range(len(state.chosen))]
     opinion_triangle(*masses(state), ax, styles=styles)
@@ -205,7 +216,7 @@ def _triangle(state: ExplorerState, ax: Axes) -> None:
 
 
 def masses(state: ExplorerState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Belief, disbelief and vacuity of the triangle's points, each (modality x chosen category,)."""
+    """Returns belief, disbelief and vacuity of the triangle's points, each (modality x chosen category,)."""
     chosen = [state.categories.index(c) for c in state.chosen]
     p, u = (state.curves[name][:, state.snippet, chosen].ravel().astype(float) for name in ("probability", "vacuity"))
     # p = belief + u / 2; a mixture of opinions can miss the triangle by less than a line's width

@@ -1,17 +1,23 @@
-"""Pictures of opinions: the triangle of belief, disbelief and vacuity, Beta densities (Eq. 4), risk over the evidence (Eq. 5).
+"""Pictures of opinions: the triangle of belief, disbelief and vacuity, Beta densities (Eq. 4), risk over the evidence (Eq. 5), and
+whether their probabilities and certainties can be trusted: reliability diagrams and risk-coverage curves.
 
 They take numbers or arrays and return the Axes; `ax=None` makes a new figure. The paper writes "uncertainty" for vacuity.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..errors import InputError
-from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, use_theme
+from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, plain, use_theme
+
+if TYPE_CHECKING:
+    from ..evidence.calibration import Reliability
 
 CORNERS = {"disbelief": (0.0, 0.0), "belief": (1.0, 0.0), "vacuity": (0.5, math.sqrt(3) / 2)}
 
@@ -21,7 +27,7 @@ def opinion_triangle(
     belief: Any, disbelief: Any, vacuity: Any, ax: Axes | None = None, labels: Sequence[str] | None = None, trail: bool = False,
     *, styles: Sequence[Mapping[str, Any]] | None = None, legend: bool = True,
 ) -> Axes:
-    """Opinions as points of a triangle: at a corner all mass is belief, disbelief or vacuity; opposite it, none is.
+    """Draws opinions as points of a triangle: at a corner all mass is belief, disbelief or vacuity; opposite it, none is.
 
     Numbers or arrays (opinion,) that sum to 1. One opinion alone is projected to its probability, belief + vacuity / 2,
     parallel to the line from the vacuity corner to the base rate 1/2. `trail` joins the points in their order.
@@ -39,7 +45,7 @@ def opinion_triangle(
             ax.annotate(text, points[number], (0, 9), textcoords="offset points", ha="center", fontsize=9, zorder=5)
     for number, point in enumerate(points):
         style = styles[number] if styles else mean_style(0 if trail else number)
-        ax.plot(*point, label=labels[number] if labels else None, **{**style, "linestyle": "none", "zorder": 3})
+        ax.plot(*point, label=plain(labels[number]) if labels else None, **{**style, "linestyle": "none", "zorder": 3})
     if len(points) == 1:
         _projection(ax, points[0], masses[0])
     if legend and labels:
@@ -48,7 +54,7 @@ def opinion_triangle(
 
 
 def _triangle(ax: Axes) -> None:
-    """The border with its corners named, and thin lines of equal belief, disbelief and vacuity at quarters."""
+    """Draws the border with its corners named, and thin lines of equal belief, disbelief and vacuity at quarters."""
     corners = [np.array(CORNERS[name]) for name in CORNERS]
     ax.plot(*np.array([*corners, corners[0]]).T, color=QUIET, linewidth=1, zorder=1)
     for one, two, three in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
@@ -62,7 +68,7 @@ def _triangle(ax: Axes) -> None:
 
 
 def _projection(ax: Axes, point: np.ndarray, masses: np.ndarray) -> None:
-    """From one opinion down to its probability on the base, beside the line from full vacuity to the base rate."""
+    """Draws an arrow from one opinion to its probability on the base, beside the line from full vacuity to the base rate."""
     probability = masses[1] + masses[2] / 2
     ax.plot([0.5, 0.5], [0, CORNERS["vacuity"][1]], color=QUIET, linewidth=0.8, linestyle="--", zorder=1)
     ax.annotate("", (probability, 0), point, arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 4, "shrinkB": 0})
@@ -72,7 +78,7 @@ def _projection(ax: Axes, point: np.ndarray, masses: np.ndarray) -> None:
 
 @use_theme()
 def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence[str] | None = None) -> Axes:
-    """Eq. 4: the density of Beta(alpha, beta) over the probability, its mean marked on the axis, with the vacuity named.
+    """Draws Eq. 4: the density of Beta(alpha, beta) over the probability, with its mean marked on the axis and its vacuity named.
 
     Numbers or arrays (opinion,), each >= 1 (evidence + 1); raises InputError otherwise.
     """
@@ -86,7 +92,7 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
         p = np.unique(np.clip([*np.linspace(0, 1, 201), *(mean + spread * np.linspace(-6, 6, 121))], 1e-6, 1 - 1e-6))
         log_density = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + (a - 1) * np.log(p) + (b - 1) * np.log1p(-p)
         style = mean_style(number) | {"marker": ""}
-        text = f"{labels[number]}: " if labels else ""
+        text = plain(f"{labels[number]}: ") if labels else ""
         text += f"α = {a:.4g}, β = {b:.4g}\np = {mean:.3f}, u = {2 / (a + b):.3f}"
         (line,) = ax.plot(p, np.exp(log_density), label=text, **style)
         ax.fill_between(p, np.exp(log_density), color=line.get_color(), alpha=0.12, linewidth=0)
@@ -101,7 +107,7 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
 def risk_surface(
     presence: Sequence[float], absence: Sequence[float], risk: np.ndarray, ax: Axes | None = None, name: str = "risk"
 ) -> Axes:
-    """Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
+    """Draws Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
 
     `presence` (n,), `absence` (m,): evidence >= 0; `risk` (n, m) in nats, from `losses.bayes_risk`; `name` is the title.
     """
@@ -113,17 +119,50 @@ def risk_surface(
     lines = ax.contour(presence, absence, risk.T, levels=filled.levels[1:-1:2], colors=INK, linewidths=0.7)
     ax.clabel(lines, fontsize=9, fmt="%.3g")
     ax.figure.colorbar(filled, ax=ax, label="risk (nats)")
-    ax.set(xlabel="evidence for presence", ylabel="evidence for absence", title=name[:1].upper() + name[1:])
+    ax.set(xlabel="evidence for presence", ylabel="evidence for absence", title=plain(name[:1].upper() + name[1:]))
     return ax
 
 
 @use_theme()
 def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
+    """Draws forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(risks.items()):
-        ax.plot(evidence, values, label=name, **mean_style(number) | {"marker": ""})
+        ax.plot(evidence, values, label=plain(name), **mean_style(number) | {"marker": ""})
     ax.set(xlabel="evidence", ylabel="risk (nats)", title="Risk of an opinion")
+    ax.set_ylim(bottom=0)
+    legend_beside(ax)
+    return ax
+
+
+@use_theme()
+def reliability_diagram(reliabilities: Mapping[str, Reliability], ax: Axes | None = None, *, title: str = "Reliability") -> Axes:
+    """Draws the share of events that happened over the probability they were given, a marker for each bin (area: entries), with the ECE.
+
+    On the diagonal a probability means what it says; below it, p is too high.
+    """
+    ax = axes_or_new(ax, 6.2, 4.0)
+    ax.plot([0, 1], [0, 1], color=QUIET, linewidth=0.9, linestyle=":", label="_diagonal")
+    for number, (name, found) in enumerate(reliabilities.items()):
+        style = mean_style(number)
+        ax.plot(found.probability, found.frequency, label=plain(f"{name}\nECE {found.error:.3f}"), **style | {"markersize": 4})
+        sizes = 25 * np.log10(1 + found.count)
+        ax.scatter(found.probability, found.frequency, sizes, color=style["color"], marker=style["marker"], alpha=0.35, linewidths=0)
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="probability", ylabel="share of events", title=plain(title))
+    legend_beside(ax)
+    return ax
+
+
+@use_theme()
+def risk_coverage_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: Axes | None = None, *,
+    ylabel: str = "error of the answered", title: str = "Risk and coverage",
+) -> Axes:
+    """Draws what is left of the error when only the most certain share is answered: (coverage, risk) by name, with their areas (AURC)."""
+    ax = axes_or_new(ax)
+    for number, (name, (coverage, risk)) in enumerate(curves.items()):
+        ax.plot(coverage, risk, label=plain(f"{name}\nAURC {np.mean(risk):.4f}"), **mean_style(number) | {"marker": ""})
+    ax.set(xlim=(0, 1), xlabel="coverage: share of answered questions", ylabel=ylabel, title=plain(title))
     ax.set_ylim(bottom=0)
     legend_beside(ax)
     return ax

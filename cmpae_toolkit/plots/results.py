@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, readable, use_theme
+from .theme import (
+    COLORS,
+    INK,
+    MORE_COLORS,
+    QUIET,
+    Picture,
+    axes_or_new,
+    legend_beside,
+    name_rows,
+    plain,
+    readable,
+    row_inches,
+    use_theme,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVELS = ("segment", "event")
 NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
@@ -18,7 +33,7 @@ NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
 
 @use_theme()
 def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
-    """A table of the paper drawn: `tables.Table.frame`, a panel for each of up to two scores (type where there are ten).
+    """Draws a table of the paper, `tables.Table.frame`: a panel for each of up to two scores (type where there are ten).
 
     Measured rows are filled dots with their standard deviation, printed ones and floors hollow, in a block for each data set. In
     Tables 5 and 6 the panels show the difference to the full model with its 95 % interval over seeds.
@@ -27,7 +42,7 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
     scores = [c for c in scores if c.endswith(".type")] or scores[:2]
     frame = frame.dropna(subset=scores, how="all").reset_index(drop=True)
     differences = all(f"{c} - full" in frame for c in scores)
-    picture = Picture(figsize=(10.5, 1.6 + 0.24 * (len(frame) + frame["data"].nunique())), layout="constrained")
+    picture = Picture(figsize=(10.5, row_inches(len(frame) + frame["data"].nunique(), 0.24, 1.6)), layout="constrained")
     axes = picture.subplots(1, len(scores), sharey=True, squeeze=False)[0]
     y = _places(frame["data"])
     for ax, score in zip(axes, scores, strict=True):
@@ -38,17 +53,17 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
         ax.set(title=name, xlabel="difference to the full model (points)" if differences else "percent")
         if differences:
             ax.axvline(0, color=QUIET, linewidth=0.8)
-    labels = [readable(method, 40) for method in frame["method"]]
-    axes[0].set_yticks(y, labels)
+    name_rows(axes[0], y, [readable(method, 40) for method in frame["method"]])
     axes[0].set_ylim(y.max() + 0.8, -1.4)
     for data, first in frame.groupby("data", sort=False).apply(lambda g: g.index[0], include_groups=False).items():
-        axes[0].text(0.0, y[first] - 0.95, data, transform=axes[0].get_yaxis_transform(), color=INK, weight="bold", fontsize=9, va="center")
-    picture.suptitle(title, x=0.01, ha="left", fontsize=11, wrap=True)
+        look = {"transform": axes[0].get_yaxis_transform(), "color": INK, "weight": "bold", "fontsize": 9, "va": "center"}
+        axes[0].text(0.0, y[first] - 0.95, plain(data), **look)
+    picture.suptitle(plain(title), x=0.01, ha="left", fontsize=11, wrap=True)
     return picture
 
 
 def _places(data: pd.Series) -> np.ndarray:
-    """A row each, and a free one above each block of one data set."""
+    """Gives each row its place, and leaves one free above each block of one data set."""
     return np.arange(len(data)) + (data != data.shift()).cumsum().to_numpy() * 1.3 - 1.3
 
 
@@ -65,32 +80,40 @@ def _dots(ax: Axes, frame: pd.DataFrame, y: np.ndarray, value: str, spread: str 
 
 
 @use_theme()
-def ablation_bars(differences: pd.DataFrame, ax: Axes | None = None, half_width=None, title: str = "") -> Axes:
-    """The mean difference to the full model of each row, a bar a level, with its interval over seeds and a dot for each seed.
+def ablation_bars(
+    differences: pd.DataFrame, ax: Axes | None = None, half_width: Callable[[np.ndarray], float] | None = None, title: str = ""
+) -> Axes:
+    """Draws each row's mean difference to the full model: a bar for each level, with its interval over seeds and a dot for each seed.
 
     `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
-    (`paired.half_width`); without it a bar has none.
+    (`studies.statistics.half_width`); without it a bar has none.
     """
+    import seaborn  # here, and below: it takes a second to import
+
+    differences = differences.assign(row=differences["row"].map(plain))
     rows = list(dict.fromkeys(differences["row"]))
-    ax = axes_or_new(ax, 8.4, 1.4 + 0.55 * len(rows))
+    ax = axes_or_new(ax, 8.4, row_inches(len(rows), 0.55, 1.4))
     palette = dict(zip(LEVELS, (COLORS["audio_visual"], COLORS["audio"]), strict=True))
     errors = None if half_width is None else lambda v: (np.mean(v) - half_width(v), np.mean(v) + half_width(v))
     shared = dict(data=differences, x="difference", y="row", hue="level", order=rows, hue_order=LEVELS, palette=palette, ax=ax)
-    sns.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
-    sns.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
+    seaborn.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
+    seaborn.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=title)
+    ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=plain(title))
+    name_rows(ax, range(len(rows)), rows)
     legend_beside(ax)
     return ax
 
 
 @use_theme()
 def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | None = None, title: str = "") -> Axes:
-    """F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
+    """Draws F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
+    import seaborn
+
     ax = axes_or_new(ax, 6.4, 5.4)
     tracks = [t for t in COLORS if t in set(table["track"])]
     markers = dict(zip(COLORS, ("o", "s", "D"), strict=True))
-    sns.scatterplot(
+    seaborn.scatterplot(
         data=table, x=baseline, y=ours, hue="track", style="track", hue_order=tracks, style_order=tracks, palette=COLORS, markers=markers,
         s=42, edgecolor=INK, linewidth=0.5, ax=ax,
     )
@@ -99,21 +122,25 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
     furthest = (table[ours] - table[baseline]).abs().nlargest(4).index
     for _, row in table.loc[furthest].iterrows():
         ax.annotate(readable(row["category"], 24), (row[baseline], row[ours]), (5, 3), textcoords="offset points", fontsize=8, color=INK)
-    ax.set(xlim=(low, 100), ylim=(low, 100), xlabel=f"{baseline}: F (%)", ylabel=f"{ours}: F (%)", title=title)
+    names = {"xlabel": plain(f"{baseline}: F (%)"), "ylabel": plain(f"{ours}: F (%)"), "title": plain(title)}
+    ax.set(xlim=(low, 100), ylim=(low, 100), **names)
     legend_beside(ax)
     return ax
 
 
 @use_theme()
 def f_over_thresholds(curves: pd.DataFrame, order: Sequence[str], ax: Axes | None = None, title: str = "") -> Axes:
-    """F over the snippet threshold, mean and standard deviation over seeds: columns "threshold", "F", "variant", "seed"."""
+    """Draws F over the snippet threshold, mean and standard deviation over seeds, of the columns "threshold", "F", "variant" and "seed"."""
     ax = axes_or_new(ax, 7.6, 4.0)
+    import seaborn
+
+    curves, order = curves.assign(variant=curves["variant"].map(plain)), [plain(name) for name in order]
     palette = dict(zip(order, MORE_COLORS, strict=False))
-    sns.lineplot(
+    seaborn.lineplot(
         data=curves, x="threshold", y="F", hue="variant", style="variant", hue_order=order, style_order=order, palette=palette,
         errorbar="sd", ax=ax,
     )
-    ax.set(xlim=(0, 1), xlabel="snippet threshold", ylabel="type F on val (%)", title=title)
+    ax.set(xlim=(0, 1), xlabel="snippet threshold", ylabel="type F on val (%)", title=plain(title))
     ax.grid(axis="y")
     legend_beside(ax)
     return ax

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, legend_beside, mean_style, say, use_theme
+from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, explain_blank, legend_beside, mean_style, plain, use_theme
 
 LEVELS = ("segment", "event")
 SCORES = ("audio", "visual", "audio_visual", "type", "event")
@@ -22,7 +22,7 @@ SCORE_COLORS = dict(zip(SCORES, [*COLORS.values(), "#CC79A7", INK], strict=True)
 
 @use_theme()
 def training_history(history: Any, best_epoch: int | None = None) -> Figure:
-    """The losses of training (Eq. 11) and the F-scores on val over the epochs, the best epoch marked.
+    """Draws the losses of training (Eq. 11) and the F-scores on val over the epochs, and marks the best epoch.
 
     `history`: a DataFrame or mapping of columns `epoch`, `loss`, the named losses, `mean`, `segment.audio` ... `event.event`;
     columns that are missing are left out. `best_epoch` by default that with the largest `mean` (of equals the later).
@@ -32,7 +32,7 @@ def training_history(history: Any, best_epoch: int | None = None) -> Figure:
     columns = {str(name): np.asarray(history[name], dtype=float) for name in history}
     epoch = columns.get("epoch", np.array([]))
     if not len(epoch):
-        say(above, "no epoch has been trained yet"), say(below, "no scores yet")
+        explain_blank(above, "no epoch has been trained yet"), explain_blank(below, "no scores yet")
         return figure
     if best_epoch is None and "mean" in columns:
         best_epoch = int(epoch[len(epoch) - 1 - np.argmax(columns["mean"][::-1])])
@@ -47,7 +47,7 @@ def training_history(history: Any, best_epoch: int | None = None) -> Figure:
 
 
 def _loss_lines(ax: Axes, epoch: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
-    """The total bold in ink, its parts in the modalities' colours where they have one."""
+    """Draws the total bold in ink, its parts in the modalities' colours where they have one."""
     shown = [name for name in LOSSES if name in columns and np.any(columns[name] != 0)]
     for number, name in enumerate(shown):
         style = mean_style(number) | LOSS_STYLES.get(name, {})
@@ -62,7 +62,7 @@ def _loss_lines(ax: Axes, epoch: np.ndarray, columns: Mapping[str, np.ndarray]) 
 
 
 def _score_lines(ax: Axes, epoch: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
-    """Segment-level scores solid with filled markers, event-level ones dashed and hollow, their mean bold."""
+    """Draws segment-level scores solid with filled markers, event-level ones dashed and hollow, their mean bold."""
     for level, line in zip(LEVELS, ("-", "--"), strict=True):
         for name, marker in zip(SCORES, "os^Dv", strict=True):
             if f"{level}.{name}" in columns:
@@ -82,7 +82,7 @@ def score_bars(
     scores: Mapping[str, Mapping[str, float]], floors: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The ten F-scores in percent as bars, and across each bar what it must be read against.
+    """Draws the ten F-scores in percent as bars, and across each bar what it must be read against.
 
     `scores`: `{"segment": {"audio": ...}, "event": {...}}` as `metrics.f_scores` gives; `floors`: the same by a floor's name.
     """
@@ -95,7 +95,7 @@ def score_bars(
     for marker, line, (name, floor) in zip("vosD", ("-", ":", "--", "-."), (floors or {}).items(), strict=False):
         values = [floor[level][track] for level, track in keys]
         ax.hlines(values, x - 0.43, x + 0.43, color=INK, linewidth=1.2, linestyle=line)
-        ax.plot(x - 0.43, values, marker, color=INK, markerfacecolor="white", label=name, clip_on=False)
+        ax.plot(x - 0.43, values, marker, color=INK, markerfacecolor="white", label=plain(name), clip_on=False)
     names = [name.replace("audio_visual", "audio-\nvisual") for _, name in keys]
     ax.set_xticks(x, [f"{height:.1f}\n{name}" for height, name in zip(heights, names, strict=True)])
     for level, start in zip(LEVELS, (0, len(SCORES)), strict=True):
@@ -109,12 +109,12 @@ def score_bars(
 def threshold_curve(
     thresholds: Sequence[float], scores: Mapping[str, Sequence[float]], chosen: float | None = None, ax: Axes | None = None
 ) -> Axes:
-    """F-scores in percent over a threshold on the probability; `scores` by curve name, `chosen` marks one threshold."""
+    """Draws F-scores in percent over a threshold on the probability; `scores` by curve name, `chosen` marks one threshold."""
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(scores.items()):
         # the five scores in their colours everywhere, other curves in colours that are none of theirs
         style = mean_style(number) | {"color": SCORE_COLORS.get(name, MORE_COLORS[4 + number % 3])}
-        ax.plot(thresholds, values, label=name.replace("audio_visual", "audio-visual"), **style)
+        ax.plot(thresholds, values, label=plain(name.replace("audio_visual", "audio-visual")), **style)
     if chosen is not None:
         ax.axvline(chosen, color=QUIET, linewidth=1, linestyle=(0, (1, 2)), label=f"chosen ({chosen:g})")
     ax.set(xlabel="threshold on the probability", ylabel="F-score (%)", title="F-scores over the threshold")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .. import data
 from ..config import JOMOLD, RELEASED, MethodConfig, config_for, preset_for, presets
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
@@ -35,9 +36,18 @@ def table_runs(data_name: str) -> dict[str, MethodConfig]:
 
 
 def _baseline(base: MethodConfig, preset: str) -> MethodConfig:
-    """A baseline with its own schedule, in the data set's size and for its task."""
+    """A baseline with its own schedule, in the data set's size and for its task, as far as its config has these fields."""
     task = {} if base.task == "parsing" else dict(task=base.task, denoise=False, select_epoch_by=base.select_epoch_by)
     return presets[preset].adopting(**task, **{name: getattr(base, name) for name in SIZE})
+
+
+# Size of the studies on data that are not simulated: a quarter of the paper's width, so that a grid fits a laptop
+REAL_SIZE: dict[str, Any] = dict(width=128, batch_size=64, epochs=15, estimator_epochs=15, decay_epochs=4)
+
+
+def study_config(data_name: str) -> MethodConfig:
+    """The preset `paper` in the size of the studies for a data set (a name or a folder)."""
+    return config_for(data_name, "paper").changed(**({} if data.simulated_size(data_name) else REAL_SIZE))
 
 
 # The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED
@@ -115,7 +125,7 @@ ABLATIONS_OF_POOLED: dict[str, dict[str, Any]] = {
 }
 
 
-# Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by results/run_search.py.
+# Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by the study schedule_search.
 # Real media at an eighth of the paper's cost. All other real data: the paper's own.
 TABLE_CHANGES: dict[str, dict[str, Any]] = {
     "small": dict(learning_rate=1e-3),

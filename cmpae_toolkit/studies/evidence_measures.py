@@ -1,6 +1,6 @@
 """How far to trust a trained model's evidence: do its uncertainties know its errors, its corrupted inputs, its ignorance?
 
-The measurements of `results/run_evidence_study.py` and notebook 11. Everything takes an `Evidence` of opinions (`predict`) or
+The measurements of the study `evidence_study` and of notebook 11. Everything takes an `Evidence` of opinions (`predict`) or
 probabilities of several models or dropout passes, and returns arrays or plain numbers; nothing is trained here.
 """
 
@@ -24,9 +24,9 @@ from ..method import Evidence
 from ..model import CMPAE
 from ..opinion import Opinion
 from ..train import seeded
+from .grid import THRESHOLDS
 
 OPEN = 0.5  # the paper's thresholds, of video and snippet
-GRID = np.round(np.arange(0.05, 0.96, 0.05), 2)  # thresholds tried on val
 PASSES, BATCH = 10, 256  # of MC dropout
 
 
@@ -141,7 +141,9 @@ def both_scores(roll: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     return {level: float(100 * metrics.video_f(count[:, :, 0]).mean()) for level, count in counts.items()}
 
 
-def choose_both(probabilities: tuple[np.ndarray, np.ndarray], reference: np.ndarray, grid: Sequence[float] = GRID) -> tuple[float, float]:
+def choose_both(
+    probabilities: tuple[np.ndarray, np.ndarray], reference: np.ndarray, grid: Sequence[float] = THRESHOLDS
+) -> tuple[float, float]:
     """The snippet and video threshold with the best mean of both F-scores on val (ties: the smaller snippet threshold)."""
     snippet, video = probabilities
     best, chosen = -1.0, (OPEN, OPEN)

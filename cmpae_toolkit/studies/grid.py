@@ -1,16 +1,15 @@
 """Grids of independent runs: variants x seeds x data sets on joblib or a Dask cluster, one JSON a run, resumable.
 
-A run's JSON holds its config, seed, scores, per-video type scores, thresholds, history, seconds, device, versions and data
-checksum. Finished runs are never repeated; a failed one is recorded with its error and tried again by the next call.
+A run's JSON holds its config, seed, scores, per-video type scores, thresholds, history, seconds, device, versions and the checksums
+of its data. Finished runs are never repeated; a failed one is recorded with its error and tried again by the next call.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import time
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from joblib import Parallel, delayed, parallel_config
-from tqdm.auto import tqdm
 
 from .. import data, metrics
-from .._files import flat, read_json, write_json
-from ..checkpoint import provenance
-from ..config import Config
+from .._files import hold, read_json, write_json
+from ..checkpoint import Run, provenance
+from ..config import Config, MethodConfig
+from ..data.videoset import VideoSet
 from ..decode import Thresholds, decode
 from ..errors import InputError
 from ..explorer.state import save_figures
@@ -33,9 +30,14 @@ from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
 from ..train import fit
+from .identity import Identity, identify, identity_of, tell, write_manifest
+from .records import collect, failures, is_finished, read
+from .workers import Task, backend, finish, results
+
+__all__ = ["Job", "Trained", "collect", "failures", "jobs", "run", "run_grid", "threshold_curve", "train_and_evaluate"]
 
 KEPT_PER_VIDEO = "type"  # per-video scores that a paired bootstrap over videos needs
-CURVE = np.round(np.arange(0.05, 0.96, 0.05), 2)  # snippet thresholds at which val is scored
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)  # at which val is scored
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,31 @@ class Job:
 
     @property
     def file(self) -> str:
-        """Readable, and unique to the config: <data>/<variant>-seed<n>-<hash>.json. A field that a later version adds with the
-        old behaviour as its default changes no name."""
-        digest = hashlib.sha256(repr(sorted(self.config.difference(Config()).items())).encode()).hexdigest()[:8]
+        """The file's name, readable, and unique to the config: <variant>-seed<n>-<hash>.json. A field that a later version adds
+        with the old behaviour as its default changes no name."""
+        method = [] if type(self.config) is Config else [("method", type(self.config).__qualname__)]
+        told = repr(method + sorted(self.config.difference(type(self.config)()).items()))
         plain = "".join(c if c.isalnum() else "_" for c in self.variant)
         scored = "" if self.split == "test" else f"-{self.split}"
-        return f"{Path(self.data).name}/{plain}-seed{self.config.seed}-{digest}{scored}.json"
+        return f"{plain}-seed{self.config.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}{scored}.json"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the run reads."""
+        return data.splits if self.split == "test" else ("train", "val")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training with what it was scored on: `rolls` (video, modality, snippet, category), bool, are of `test_set`."""
+
+    run: Run
+    val_set: VideoSet
+    test_set: VideoSet
+    rolls: np.ndarray
+
+
+Measures = Mapping[str, Callable[[Trained], Any]]  # what a study adds to each record; functions of a module, so that they travel
 
 
 def jobs(
@@ -72,95 +93,155 @@ def jobs(
 
 
 def run_grid(
-    grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None, scheduler: str | None = None
+    grid: list[Job], folder: str | Path, *, workers: int = 1, threads: int = 1, device: str | None = None, scheduler: str | None = None,
+    measures: Measures | None = None, extend: str | None = None,
 ) -> pd.DataFrame:
-    """Runs what is not finished yet and returns `collect(folder)`.
+    """Runs the jobs that are not finished yet in `folder` and returns all of them, as `collect` does.
 
-    `workers` local processes with `threads` threads each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the
-    workers of that cluster, which must be able to load the data by the same name. Results come back here and are written here. A
-    worker that dies loses nothing: its run is given to another. Each data set's and seed's earlier stage is trained first, once.
+    A run is finished where its record has the job's config and the checksums of the job's data. `extend` names a frozen study whose
+    runs count as finished where `Identity.holds` says that their data are these. `workers` local processes with `threads` threads
+    each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the workers of that cluster, which must be able to load
+    the data by the same name. Each data set's and seed's earlier stage is trained first, once. `measures`: entries of each record
+    beside those of `run`. Raises InputError when another process writes to the folder, or when data cannot be loaded.
     """
-    folder = Path(folder)
-    with _backend(workers, threads, scheduler):
-        todo = [job for job in grid if not _is_finished(folder / job.file)]
-        stages = {_stage(job): (job, threads, device) for job in todo if get(job.config.method).stage(job.config) is not None}
-        prepared = {_stage(job): made for (job, *_), made in _results(_prepare, list(stages.values()), "earlier stages")}
-        runs = [(job, threads, device, prepared.get(_stage(job))) for job in todo]
-        for (job, *_), result in _results(_run, runs, "runs"):
-            write_json(folder / job.file, {"variant": job.variant, "seed": job.config.seed, **result})
-    return collect(folder)
+    folder, frozen = Path(folder), {} if extend is None else read(extend)
+    found = {key: identify(*key) for key in {(job.data, job.splits) for job in grid}}
+    owners = {job: found[job.data, job.splits] for job in grid}
+    files = {job: folder / owner.folder / job.file for job, owner in owners.items()}
+    with backend(workers, threads, scheduler), hold(folder):
+        for identity in found.values():
+            write_manifest(folder, identity)
+        for job, owner in owners.items():
+            known = frozen.get(f"{owner.given}/{job.file}", {})
+            if owner.holds(known) and not is_done(files[job], job, owner):
+                write_json(files[job], known)
+        todo = [job for job, owner in owners.items() if not is_done(files[job], job, owner, measures or ())]
+        prepared = _prepared(todo, threads, device)
+        calls = {job: partial(run, job, device, prepared.get(job), measures) for job in todo}
+        finish({files[job]: Task(job.variant, job.config.seed, call) for job, call in calls.items()}, threads)
+    table = collect(folder)
+    return table[table["file"].isin([file.relative_to(folder).as_posix() for file in files.values()])].reset_index(drop=True)
 
 
-def _backend(workers: int, threads: int, scheduler: str | None) -> contextlib.AbstractContextManager:
-    """Joblib's processes, each held to its threads; or a Dask cluster."""
-    if scheduler is None:
-        return parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads)
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise InputError("a grid on a Dask cluster needs the extra `cluster`: pip install 'cmpae-toolkit[cluster]'.") from None
-    try:
-        return parallel_config("dask", scheduler_host=scheduler)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave the address out.") from None
+def _prepared(todo: list[Job], threads: int, device: str | None) -> dict[Job, Supervision | None]:
+    """Job -> the supervision of its earlier stage, trained once for the jobs of one data set, seed and stage.
+
+    Where a stage fails, the run itself tries again and records the error.
+    """
+    stages = {job: (job.data, get(job.config.method).stage(job.config)) for job in todo}
+    stages = {job: stage for job, stage in stages.items() if stage[1] is not None}
+    first = {stage: job for job, stage in stages.items()}
+    calls = [partial(_prepare, job, device) for job in first.values()]
+    found = {list(first)[i]: result.get("supervision") for i, result in results(calls, threads, "earlier stages")}
+    return {job: found[stage] for job, stage in stages.items()}
 
 
-def _results(call, items: list[tuple], text: str) -> Iterator[tuple[tuple, Any]]:
-    """(item, call(*item)) as the calls end, behind one progress bar."""
-    done = Parallel(return_as="generator_unordered")(delayed(_numbered)(call, i, item) for i, item in enumerate(items))
-    for i, result in tqdm(done, total=len(items), desc=text, disable=not items):
-        yield items[i], result
-
-
-def _numbered(call, number: int, item: tuple) -> tuple[int, Any]:
-    return number, call(*item)
-
-
-def _stage(job: Job) -> Any:
-    """Jobs of one earlier stage on the same data share its supervision."""
-    return job.data, get(job.config.method).stage(job.config)
-
-
-def _prepare(job: Job, threads: int, device: str | None) -> Supervision:
-    torch.set_num_threads(threads)
+def _prepare(job: Job, device: str | None) -> dict[str, Any]:
     train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    return get(job.config.method).prepare(job.config, train_set, val_set, partial(fit, device=device, progress=False))
+    stage = partial(fit, device=device, progress=False)
+    return {"supervision": get(job.config.method).prepare(job.config, train_set, val_set, stage)}
 
 
-def _run(job: Job, threads: int, device: str | None, supervision: Supervision | None) -> dict[str, Any]:
-    torch.set_num_threads(threads)
+def is_done(file: Path, job: Job, identity: Identity, entries: Iterable[str] = ()) -> bool:
+    """Whether a file holds a finished run of this job on these data, with these entries."""
     try:
-        return run(job, device, supervision)
-    except Exception as error:  # recorded, so that the rest of the grid goes on
-        where = traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")
-        return {"error": f"{type(error).__name__}: {error}", "traceback": where}
+        record = read_json(file)
+        is_ours = type(job.config).from_dict(record["config"]) == job.config and identity.holds(record)
+        return is_finished(record) and is_ours and record.keys() >= set(entries)
+    except (InputError, KeyError, TypeError, AttributeError):
+        return False
 
 
-def run(job: Job, device: str | None = None, supervision: Supervision | None = None) -> dict[str, Any]:
+def run(
+    job: Job, device: str | None = None, supervision: Supervision | None = None, measures: Measures | None = None
+) -> dict[str, Any]:
     """Trains and scores one job; the split that is scored is loaded after everything has been chosen on val.
 
-    `supervision`: what the method's `prepare` makes, where it is made already.
+    `supervision`: what the method's `prepare` makes, where it is made already. `measures`: further entries of the record.
     """
+    load = partial(data.load, job.data)
+    trained, record = _train_and_score(job.config, job.data, load, job.split, device, supervision=supervision, progress=False)
+    reference = trained.test_set.reference
+    curve = threshold_curve(predict(trained.run.model, trained.val_set), trained.run.thresholds, trained.val_set.reference)
+    return record | {
+        "split": job.split, "scores": score(job.config, trained.rolls, reference),
+        "per_video": _type_per_video(trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
+        "val_by_snippet_threshold": curve, "history": trained.run.history.round(5).to_dict("list"),
+    } | {name: measure(trained) for name, measure in (measures or {}).items()}
+
+
+def train_and_evaluate(
+    config: MethodConfig, data_name: str, out: str | Path, *, figures: str | Path | None = None, device: str | None = None,
+    resume: bool = False, overwrite: bool = False, mixed_precision: bool = False, progress: bool = True, **options: Any,
+) -> dict[str, Any]:
+    """Trains on train, chooses on val, scores test once; writes checkpoint, history, run.json and, if asked, two figures.
+
+    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device, versions, and what loading found odd, of
+    which it warns. `options` go to `data.load`. Raises InputError, before anything is trained, when another process writes to `out`,
+    when a split is missing, or when `out` holds a finished run of another config or other data and `overwrite` is False.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: give a folder to write the run to.")
+    sets = {split: data.load(data_name, split, **options) for split in data.splits}
+    with hold(out):
+        if not overwrite:
+            _check_replaceable(out, config, sets)
+        found = tell({split: replace(s, notices=(*s.notices, *data.feature_notices(s))) for split, s in sets.items()})
+        trained, result = _train_and_score(
+            config, data_name, sets.__getitem__, "test", device, folder=out, resume=resume, mixed_precision=mixed_precision,
+            progress=progress,
+        )
+        test = trained.test_set
+        scores = {"val": evaluate(trained.run, sets["val"]), "test": score(config, trained.rolls, test.reference)}
+        result |= {"scores": scores, "floors": {"test": floors(test)}, **found}
+        if config.task == "localization":
+            result["floors"]["accuracy"] = accuracy_floors(test)
+        trained.run.save(out)
+        write_json(out / "run.json", result)
+    if figures is not None:
+        save_figures(trained.run, test, Path(figures))
+    return result
+
+
+def _check_replaceable(out: Path, config: MethodConfig, sets: Mapping[str, VideoSet]) -> None:
+    """Raises InputError, naming what differs, when a folder holds a finished run of another config, seed or other data."""
+    try:
+        record = read_json(out / "run.json")
+        about, stored = dict(record["data"]), dict(record["config"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return  # no finished run
+    theirs = about.get("checksums") or {"train": about.get("checksum"), "test": about.get("test_checksum")}
+    differing = [] if all(sets[split].checksum() == theirs[split] for split in theirs) else ["data"]
+    ours = json.loads(json.dumps(config.to_dict()))
+    differing += [name for name in ours | stored if ours.get(name) != stored.get(name)]
+    if differing:
+        what = f"{', '.join(differing[:4])}{' and more' if len(differing) > 4 else ''}"
+        raise InputError(f"{out} holds a finished run that differs in {what}: choose another folder, or give overwrite=True.")
+
+
+def _train_and_score(
+    config: MethodConfig, data_name: str, load: Callable[[str], VideoSet], split: str, device: str | None, **fitting: Any
+) -> tuple[Trained, dict[str, Any]]:
+    """One run: trained on train, chosen on val, decoded on `split`, which is loaded last; and where all that comes from."""
+    sets = {name: load(name) for name in ("train", "val")}
     started = time.perf_counter()
-    train_set, val_set = (data.load(job.data, split) for split in ("train", "val"))
-    trained = fit(job.config, train_set, val_set, supervision=supervision, device=device, progress=False)
-    curve = threshold_curve(predict(trained.model, val_set), trained.thresholds, val_set.reference)
-    test_set = data.load(job.data, job.split)
-    rolls = trained.model.decode(predict(trained.model, test_set), trained.thresholds)
-    return {
-        **provenance(trained, test_set, device), "split": job.split, "scores": score(job.config, rolls, test_set.reference),
-        "per_video": _type_per_video(rolls, test_set.reference), "per_category": _per_category(rolls, test_set.reference),
-        "val_by_snippet_threshold": curve, "history": trained.history.round(5).to_dict("list"),
-        "seconds": round(time.perf_counter() - started, 1),
-    }
+    trained = fit(config, sets["train"], sets["val"], device=device, **fitting)
+    seconds = time.perf_counter() - started
+    sets[split] = load(split)
+    rolls = trained.model.decode(predict(trained.model, sets[split]), trained.thresholds)
+    record = provenance(trained, sets[split], device) | {"seconds": round(seconds, 1)}
+    owner = identity_of(data_name, sets)
+    record["data"] |= {"checksums": owner.checksums, "videos": owner.videos}
+    return Trained(trained, sets["val"], sets[split], rolls), record
 
 
 def threshold_curve(evidence: Evidence, thresholds: Thresholds, reference: np.ndarray) -> dict[str, list[float]]:
     """Type F at both levels over snippet thresholds, the video thresholds left as they are; empty for AVE's task."""
     if thresholds.both is not None:
         return {}
-    curve: dict[str, list[float]] = {"threshold": CURVE.tolist(), **{f"{level}.{KEPT_PER_VIDEO}": [] for level in metrics.LEVELS}}
-    for value in CURVE:
+    curve: dict[str, list[float]] = {"threshold": THRESHOLDS.tolist(), **{f"{level}.{KEPT_PER_VIDEO}": [] for level in metrics.LEVELS}}
+    for value in THRESHOLDS:
         changed = replace(thresholds, snippet=np.full_like(thresholds.snippet, value))
         scores = metrics.f_scores(decode(evidence, changed), reference)
         for level in metrics.LEVELS:
@@ -180,63 +261,3 @@ def _per_category(rolls: np.ndarray, reference: np.ndarray) -> dict[str, dict[st
 
     scores = metrics.category_scores(rolls, reference)
     return {level: {track: plain(values) for track, values in tracks.items()} for level, tracks in scores.items()}
-
-
-def _is_finished(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    try:
-        return "error" not in read_json(file)
-    except InputError:
-        return False
-
-
-def collect(folder: str | Path) -> pd.DataFrame:
-    """The finished runs of a folder, a row each: data, variant, seed, file, and the scores as columns like "segment.type"."""
-    rows = []
-    for file in sorted(Path(folder).rglob("*.json")):
-        result = read_json(file)
-        if "scores" in result:
-            rows.append({
-                "data": result["data"]["title"], "variant": result["variant"], "seed": result["seed"], "file": str(file),
-                **flat(result["scores"]),
-            })
-    return pd.DataFrame(rows)
-
-
-def failures(folder: str | Path) -> dict[str, str]:
-    """The runs of a folder that ended in an error: file -> error. The next `run_grid` tries them again."""
-    found = ((file, read_json(file)) for file in sorted(Path(folder).rglob("*.json")))
-    return {str(file): result["error"] for file, result in found if isinstance(result, dict) and "error" in result}
-
-
-def train_and_evaluate(
-    config: Config, data_name: str, out: str | Path, *, figures: str | Path | None = None, device: str | None = None,
-    resume: bool = False, mixed_precision: bool = False, progress: bool = True, **options: Any,
-) -> dict[str, Any]:
-    """Trains on train, chooses on val, scores test once; writes checkpoint, history, run.json and, if asked, two figures.
-
-    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device and versions. `options` go to `data.load`.
-    """
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: give a folder to write the run to.")
-    sets = {split: data.load(data_name, split, **options) for split in ("train", "val", "test")}
-    started = time.perf_counter()
-    run = fit(
-        config, sets["train"], sets["val"], device=device, folder=out, resume=resume, mixed_precision=mixed_precision, progress=progress
-    )
-    seconds = time.perf_counter() - started
-    test = sets["test"]
-    result = {
-        **provenance(run, test, device), "seconds": round(seconds, 1),
-        "scores": {"val": evaluate(run, sets["val"]), "test": evaluate(run, test)}, "floors": {"test": floors(test)},
-    }
-    result["data"]["videos"] = {split: len(video_set) for split, video_set in sets.items()}
-    if config.task == "localization":
-        result["floors"]["accuracy"] = accuracy_floors(test)
-    run.save(out)
-    write_json(out / "run.json", result)
-    if figures is not None:
-        save_figures(run, test, Path(figures))
-    return result

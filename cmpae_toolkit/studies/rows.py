@@ -7,7 +7,6 @@ was measured on, so that nothing simulated ever stands under the name of a real 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +30,10 @@ SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of 
     "JoMoLD": ("JoMoLD, its own schedule", "JoMoLD"),
     "HAN": ("HAN, its own schedule", "HAN"),
 }
-FLOORS = "floors.json"  # beside the runs of a data set
 MORE_ABLATIONS = (ABLATIONS_OF_RELEASED, ABLATIONS_OF_POOLED)  # below Table 5; the first row of each is its full model
 ABLATIONS: dict[int, Mapping[str, Mapping[str, Any]]] = {5: TABLE_5, 6: TABLE_6}
 
-STAR_NOTE = "\\* reproduced by the paper's authors"
+STAR_NOTE = "* reproduced by the paper's authors"
 MEAN_SLIP = (
     "In print, MM-Pyramid's type scores and CoLeaF's event-level type are not the mean of their audio, visual and audio-visual scores."
 )
@@ -52,8 +50,10 @@ INTERVAL_NOTE = (
 )
 
 
-def methods(number: int, runs: dict[str, pd.DataFrame], results: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Tables 1 to 4: printed rows first, then for each data set what was measured there and its floors."""
+def methods(
+    number: int, runs: dict[str, pd.DataFrame], beside: Mapping[str, dict[str, Any] | None]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Tables 1 to 4: printed rows first, then for each data set what was measured there and its floors, `beside`."""
     columns, printed, notes = _printed(number)
     rows = [{"method": method, "data": where, **dict(zip(columns, values, strict=True))} for method, where, values in printed]
     for name, found in runs.items():
@@ -69,7 +69,7 @@ def methods(number: int, runs: dict[str, pd.DataFrame], results: Path) -> tuple[
             if len(of_label) and fitting:
                 row = _measured(shown, of_label, fitting)
                 rows.append(row | _against_printed(row, in_print, printed, columns))
-        rows += _floor_rows(results / name / FLOORS, fitting)
+        rows += _floor_rows(beside.get(name), fitting)
     frame = pd.DataFrame(rows, columns=["method", "data", "n", *(f"{c}{s}" for c in columns for s in ("", " sd", " - printed"))])
     kept = frame.columns[frame.notna().any() | frame.columns.isin(["n"])]
     return frame[kept], notes + ([PRINTED_NOTE] if any(c.endswith(" - printed") for c in kept) else [])
@@ -112,10 +112,9 @@ def _against_printed(
     return {}
 
 
-def _floor_rows(file: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    if not file.is_file() or not columns:
+def _floor_rows(stored: dict[str, Any] | None, columns: Sequence[str]) -> list[dict[str, Any]]:
+    if stored is None or not columns:
         return []
-    stored = read_json(file)
     if list(columns) == ["accuracy"]:
         return [{"method": name, "data": stored["title"], "accuracy": value} for name, value in stored["accuracy"].items()]
     rows = []
@@ -177,9 +176,9 @@ def _against_full(runs: pd.DataFrame, full: pd.DataFrame) -> dict[str, float]:
 
 def _per_video(runs: pd.DataFrame, full: pd.DataFrame, level: str) -> np.ndarray:
     """runs - full in type F for each test video, the mean over the seeds that both have: (video,)."""
-    files = runs.set_index("seed")["file"], full.set_index("seed")["file"]
-    seeds = files[0].index.intersection(files[1].index)
-    ours, theirs = (np.array([read_json(Path(f[s]))["per_video"][level] for s in seeds]) for f in files)
+    records = runs.set_index("seed")["record"], full.set_index("seed")["record"]
+    seeds = records[0].index.intersection(records[1].index)
+    ours, theirs = (np.array([r[s]["per_video"][level] for s in seeds]) for r in records)
     return (ours - theirs).mean(axis=0)
 
 

@@ -1,14 +1,15 @@
-"""Differences between runs, paired: by seed (Student's t), and by video (bootstrap), each with its 95 % interval."""
+"""Means over seeds and differences paired by seed (Student's t) or by video (bootstrap), each with its 95 % interval."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
-from scipy.stats import t as student_t
+from scipy.stats import bootstrap, ttest_1samp
+
+from ..errors import InputError
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -19,7 +20,8 @@ def half_width(values: Iterable[float]) -> float:
     values = np.asarray(list(values), float)
     if len(values) < 2:
         return float("nan")
-    return float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    interval = ttest_1samp(values - values[0], 0.0).confidence_interval(CONFIDENCE)  # the shift leaves equal values exactly 0
+    return float(interval.high - interval.low) / 2
 
 
 def by_seed(runs: pd.DataFrame, reference: pd.DataFrame, score: str) -> pd.Series:
@@ -40,16 +42,58 @@ def over_videos(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def summarise(table: pd.DataFrame, against: str, scores: Iterable[str] = ("segment.type", "event.type")) -> pd.DataFrame:
-    """Of `experiments.collect`'s runs, per data set and variant: mean, standard deviation and n of each score, and its difference
-    to the variant `against`, paired by seed, with the half-width of its 95 % interval ("±")."""
+def compare(values: pd.DataFrame, against: str | None = None) -> pd.DataFrame:
+    """A row for each column of `values` (seed, name): n, mean, sd and ± (half the 95 % interval) over the seeds that have it.
+
+    `against` names a column: `difference` and `± of it` are those of the differences to it, paired by seed.
+    """
+    rows = {}
+    for name, column in values.items():
+        own = column.dropna()
+        rows[name] = {"n": len(own), "mean": own.mean(), "sd": own.std(), "±": half_width(own)}
+        if against is not None:
+            gap = (column - values[against]).dropna()
+            rows[name] |= {"difference": gap.mean(), "± of it": half_width(gap)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summarise(runs: pd.DataFrame, against: str, scores: Iterable[str] = ("segment.type", "event.type")) -> pd.DataFrame:
+    """For each data set and variant of `collect`'s runs: n, and of each score its mean, standard deviation ("sd"), and difference to
+    the variant `against`, paired by seed, with half the 95 % interval of the difference ("±")."""
     rows = []
-    for (title, variant), runs in table.groupby(["data", "variant"], sort=False):
-        row: dict[str, Any] = {"data": title, "variant": variant, "n": len(runs)}
-        reference = table[(table["data"] == title) & (table["variant"] == against)]
-        for name in scores:
-            paired = by_seed(runs, reference, name)
-            row |= {name: runs[name].mean(), f"{name} sd": runs[name].std(), f"{name} difference": paired.mean()}
-            row[f"{name} ±"] = half_width(paired)
-        rows.append(row)
+    for title, group in runs.groupby("data", sort=False):
+        compared = {name: compare(_by_variant(group, name), against) for name in scores}
+        for variant, of_variant in group.groupby("variant", sort=False):
+            row: dict[str, Any] = {"data": title, "variant": variant, "n": len(of_variant)}
+            for name, table in compared.items():
+                found = table.loc[variant]
+                row |= {name: found["mean"], f"{name} sd": found["sd"], f"{name} difference": found["difference"]}
+                row[f"{name} ±"] = found["± of it"]
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _by_variant(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """(seed, variant)"""
+    return runs.pivot(index="seed", columns="variant", values=column)[list(dict.fromkeys(runs["variant"]))]
+
+
+def summary(runs: pd.DataFrame, columns: Mapping[str, str], against: str | None = None) -> pd.DataFrame:
+    """`compare` for each data set of `collect`'s runs: indexed by data and name. `columns`: name -> column of `runs`.
+
+    Raises InputError for a column that no run has.
+    """
+    missing = [path for path in columns.values() if path not in runs]
+    if missing:
+        raise InputError(f"no stored run has {missing[0]!r}.")
+    return _of_each_set(runs, lambda group: group.set_index("seed")[list(columns.values())].set_axis(list(columns), axis=1), against)
+
+
+def by_variant(runs: pd.DataFrame, column: str, against: str = "paper") -> pd.DataFrame:
+    """`compare` of the variants in one column of `collect`'s runs, for each data set: indexed by data and variant ("name")."""
+    return _of_each_set(runs, lambda group: _by_variant(group, column), against)
+
+
+def _of_each_set(runs: pd.DataFrame, values, against: str | None) -> pd.DataFrame:
+    parts = {title: compare(values(group), against).drop(columns="sd") for title, group in runs.groupby("data", sort=False)}
+    return pd.concat(parts, names=["data", "name"]).reset_index().set_index(["data", "name"])  # sorted levels, for `unstack`

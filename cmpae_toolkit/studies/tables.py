@@ -6,7 +6,7 @@ the data that it was measured on. Only where both are the same data is there a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ import numpy as np
 import pandas as pd
 
 from .. import data, plots
-from .._files import read_json, write_json, write_text
+from .._files import write_atomically, write_json, write_text
 from ..errors import InputError
 from ..inference import accuracy_floors, floors
-from . import statistics
+from . import escape, records
 from .ablations import SAME, table_runs
-from .grid import Job, collect
-from .rows import ABLATIONS, FLOORS, FULL, MORE_ABLATIONS, SHOWN, ablation, methods, paper_table
+from .claims import write_categories
+from .grid import Job
+from .identity import identify, short_name
+from .rows import ABLATIONS, FULL, MORE_ABLATIONS, SHOWN, ablation, methods
+
+__all__ = ["NUMBERS", "Table", "jobs_for", "labels_of", "make", "make_all", "write_categories", "write_floors"]
 
 NUMBERS = (1, 2, 3, 4, 5, 6)
 TITLES = {
@@ -45,11 +49,22 @@ class Table:
         return _Text(self.frame).made()
 
     def to_markdown(self) -> str:
-        return "\n\n".join([f"**{self.title}**", self.text().to_markdown(index=False, disable_numparse=True), *self.notes]) + "\n"
+        table = self._escaped("markdown").to_markdown(index=False, disable_numparse=True)
+        return "\n\n".join([f"**{escape.markdown(self.title)}**", table, *map(escape.markdown, self.notes)]) + "\n"
 
     def to_latex(self) -> str:
-        body = self.text().to_latex(index=False, escape=True)
-        return "\n".join([f"% {self.title}", *(f"% {note}" for note in self.notes), body])
+        told = [f"% {' '.join(text.split())}" for text in (self.title, *self.notes)]
+        return "\n".join([*told, self._escaped("latex").to_latex(index=False, escape=False)])
+
+    def to_html(self) -> str:
+        notes = "".join(f"<p>{escape.html(note)}</p>" for note in self.notes)
+        return f"<h4>{escape.html(self.title)}</h4>{self._escaped('html').to_html(index=False, escape=False)}{notes}"
+
+    def _escaped(self, form: str) -> pd.DataFrame:
+        text, made = self.text(), escape.FORMS[form]
+        if form == "markdown":  # names only, so that intervals stay readable: [-1.0, +2.0] is no link
+            return text.assign(**{column: text[column].map(made) for column in ("method", "data")})
+        return text.map(made).rename(columns=made)
 
     def save(self, folder: str | Path) -> list[Path]:
         """table_N.csv (numbers), .md, .tex, and .png where there is something measured to draw."""
@@ -59,7 +74,8 @@ class Table:
             write_text(path, text)
         if self.frame["n"].notna().any():
             made.append(stem.with_suffix(".png"))
-            made[-1].write_bytes(plots.png(plots.result_table(self.frame, self.title), 120))
+            picture = plots.png(plots.result_table(self.frame, self.title), 120)
+            write_atomically(made[-1], lambda file: file.write(picture))
         return made
 
 
@@ -86,96 +102,36 @@ def write_floors(data_name: str, results: str | Path) -> Path:
     found: dict[str, Any] = {"title": test.title, "floors": floors(test)}
     if table_runs(data_name)[FULL].task == "localization":
         found["accuracy"] = accuracy_floors(test)
-    path = Path(results) / Path(data_name).name / FLOORS
+    path = Path(results) / identify(data_name).folder / records.FLOORS
     write_json(path, found)
     return path
 
 
 def make(number: int, results: str | Path, data_names: Sequence[str]) -> Table:
-    """One table of the paper from the stored runs of some data sets (names, or names of folders) below `results`.
+    """One table of the paper: see `make_all`."""
+    return make_all([number], results, data_names)[0]
 
-    Raises InputError for another number. Rows without a finished run are left out, and a note says which.
+
+def make_all(numbers: Sequence[int], results: str | Path, data_names: Sequence[str]) -> list[Table]:
+    """Tables of the paper from the stored runs on some data sets (names, or folders) in `results`, a folder or a frozen study.
+
+    Raises InputError for another number, and when there is no finished run on any of the data sets. Rows without a finished run
+    are left out, and a note says which.
     """
-    labels_of(number)
-    runs = {Path(name).name: collect(Path(results) / Path(name).name) for name in data_names}
-    frame, notes = ablation(number, runs) if number in ABLATIONS else methods(number, runs, Path(results))
+    for number in numbers:
+        labels_of(number)
+    runs = {short_name(name): records.collect(results, name) for name in data_names}
+    if not any(len(found) for found in runs.values()):
+        raise InputError(f"{results} holds no finished run on {', '.join(runs)} as these data are now: `cmpae tables` trains them.")
+    beside = {short_name(name): records.floors(results, name) for name in data_names}
+    return [_made(number, runs, beside) for number in numbers]
+
+
+def _made(number: int, runs: dict[str, pd.DataFrame], beside: dict[str, dict[str, Any] | None]) -> Table:
+    frame, notes = ablation(number, runs) if number in ABLATIONS else methods(number, runs, beside)
     titles = sorted(set(frame.loc[frame["n"].notna(), "data"]))
     measured = f"measured on {', '.join(titles)}" if titles else "nothing measured yet"
     return Table(number, f"{TITLES[number]}; printed: the paper; {measured}", frame, tuple(notes))
-
-
-CLAIMS: dict[str, tuple[str, str]] = {  # what Tables 5 and 6 claim: the better row, the worse row, as labels of runs
-    "EDL helps the backbone": ("EDL", "backbone (JoMoLD)"),
-    "PAEC helps EDL": ("EDL + PAEC", "EDL"),
-    "JML helps EDL": ("EDL + JML", "EDL"),
-    "PAEC helps EDL + JML": (FULL, "EDL + JML"),
-    "JML helps EDL + PAEC": (FULL, "EDL + PAEC"),
-    "better than both cross-modal": (FULL, "both cross-modal"),
-    "better than exchange": (FULL, "exchange uni/cross"),
-    "u_av helps": (FULL, "w/o u_av"),
-    "u_uni helps": (FULL, "w/o u_uni"),
-    "delta(c) helps": (FULL, "w/o delta(c)"),
-}
-MORE_CLAIMS: dict[str, tuple[str, str]] = {  # not of the paper: the same of the released code, and with pooled logits
-    "PAEC helps the released code": ("released code", "released code w/o PAEC"),
-    "JML helps the released code": ("released code", "released code w/o JML"),
-    "both help the released code": ("released code", "released code w/o both"),
-    "EDL helps the backbone, logits pooled": ("EDL, logits pooled", "backbone (JoMoLD)"),
-    "PAEC helps EDL, logits pooled": ("EDL + PAEC, logits pooled", "EDL, logits pooled"),
-    "JML helps EDL + PAEC, logits pooled": (f"{FULL}, logits pooled", "EDL + PAEC, logits pooled"),
-}
-
-
-def claims(runs: pd.DataFrame, score: str = "segment.type", which: Mapping[str, tuple[str, str]] = CLAIMS) -> pd.DataFrame:
-    """What became of each claim on one data set (`experiments.collect`): columns claim, printed (on LLP), n, difference, ± (95 %
-    over seeds), verdict: "holds" or "the reverse" where the interval leaves 0 out, else "undecided". Claims without runs are left out.
-    """
-    printed = {SAME.get(m, m): row for n in (6, 5) for m, row in paper_table(f"table_{n}")["rows"].items()}
-    at = paper_table("table_5")["columns"].index(f"{score} AVVP")
-    rows = []
-    for claim, (better, worse) in which.items():
-        differences = statistics.by_seed(runs[runs["variant"] == better], runs[runs["variant"] == worse], score)
-        if not len(differences):
-            continue
-        mean, half = differences.mean(), statistics.half_width(differences)
-        verdict = "holds" if mean - half > 0 else "the reverse" if mean + half < 0 else "undecided"
-        in_print = printed[better][at] - printed[worse][at] if better in printed else np.nan
-        rows.append({"claim": claim, "printed": in_print, "n": len(differences), "difference": mean, "±": half, "verdict": verdict})
-    return pd.DataFrame(rows)
-
-
-def category_scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """F of every category in percent, for stored runs (`experiments.collect`): a row each with data, variant, seed, level, track,
-    category and F; categories that occur in no roll of a track are left out."""
-    rows = []
-    for run in runs.itertuples():
-        stored = read_json(Path(run.file))
-        categories = list(stored["thresholds"]["video"]["audio"])
-        for level, tracks in stored["per_category"].items():
-            for track, values in tracks.items():
-                about = (run.data, run.variant, run.seed, level, track)
-                rows += [(*about, c, f) for c, f in zip(categories, values, strict=True) if f is not None]
-    return pd.DataFrame(rows, columns=["data", "variant", "seed", "level", "track", "category", "F"])
-
-
-def write_categories(results: str | Path, data_names: Sequence[str], out: str | Path) -> Path:
-    """`per_category.csv`: mean, standard deviation and number of runs of every category's F, by data, variant, level and track."""
-    found = pd.concat([category_scores(collect(Path(results) / Path(name).name)) for name in data_names])
-    keys = ["data", "variant", "level", "track", "category"]
-    path = Path(out) / "per_category.csv"
-    write_text(path, found.groupby(keys, sort=False)["F"].agg(["mean", "std", "count"]).round(2).reset_index().to_csv(index=False))
-    return path
-
-
-def per_category(runs: pd.DataFrame, label: str, against: str, level: str = "segment") -> pd.DataFrame:
-    """F of each category and track in percent, mean over seeds, of two variants: columns category, track, and the two labels."""
-    for name in (label, against):
-        if not (runs["variant"] == name).any():
-            raise InputError(f"there is no finished run of {name!r} here.")
-    scores = category_scores(runs[runs["variant"].isin([label, against])])
-    scores = scores[scores["level"] == level]
-    table = scores.pivot_table(index=["category", "track"], columns="variant", values="F", sort=False).dropna()
-    return table[[label, against]].rename_axis(columns=None).reset_index()
 
 
 class _Text:

@@ -36,8 +36,8 @@ def browser():
 
 @pytest.fixture(scope="session")
 def artefacts():
-    """Where screenshots stay: CMPAE_TEST_ARTEFACTS, by default test-artefacts/ in the checkout."""
-    folder = Path(os.environ.get("CMPAE_TEST_ARTEFACTS") or ROOT / "test-artefacts")
+    """Where screenshots stay: CMPAE_TEST_ARTEFACTS, by default build/test-artefacts/, which git ignores."""
+    folder = Path(os.environ.get("CMPAE_TEST_ARTEFACTS") or ROOT / "build" / "test-artefacts")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

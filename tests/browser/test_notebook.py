@@ -12,7 +12,6 @@ import pytest
 from conftest import ROOT, served
 
 NOTEBOOK = "09_evidence_explorer.ipynb"
-CONTROLS = ".jp-OutputArea .widget-vbox, .widget-vbox"
 
 
 @pytest.fixture
@@ -59,7 +58,19 @@ def use_the_explorer(page, artefacts, name):
     assert "audio muted" in now
     pixels.append(picture.screenshot(path=artefacts / f"{name}_muted.png"))
     assert len(set(pixels)) == len(pixels)
+    box = page.locator(".cmpae svg rect.here").first.bounding_box()  # at 1 to 2 s
+    page.mouse.move(box["x"] + box["width"] * 3.5, box["y"] + 5)
+    page.wait_for_function("document.querySelector('.cmpae svg').textContent.includes('at 4 to 5 s')")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.widget-slider')].some((s) => /snippet/.test(s.textContent) && /4/.test(s.textContent))"
+    )
+    assert page.locator(".cmpae p.caption").inner_text() == page.locator(".cmpae svg").get_attribute("aria-label")
     page.screenshot(path=artefacts / f"{name}.png")
+
+
+def written(folder):
+    """Pictures and pages that reading the notebook left behind."""
+    return [path for path in folder.rglob("*") if path.suffix in (".png", ".html") and not path.name.startswith("jpserver-")]
 
 
 def test_jupyterlab_runs_the_notebook_and_its_explorer(page, folder, artefacts):
@@ -79,6 +90,7 @@ def test_jupyterlab_runs_the_notebook_and_its_explorer(page, folder, artefacts):
         ink = page.evaluate("getComputedStyle(document.querySelector('.cmpae svg text.title')).fill")
         assert ink == "rgb(236, 236, 236)", "light words on the dark theme"
         assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']:has-text('Error')").count() == 0
+        assert not written(folder)
 
 
 def test_voila_serves_the_notebook(page, folder, artefacts):
@@ -89,6 +101,7 @@ def test_voila_serves_the_notebook(page, folder, artefacts):
         page.wait_for_selector(".cmpae svg", state="attached")
         use_the_explorer(page, artefacts, "voila")
         assert page.locator("pre:has-text('Traceback')").count() == 0
+        assert not written(folder)
 
 
 def started_by_make(target, options):

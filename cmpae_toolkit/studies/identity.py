@@ -1,0 +1,109 @@
+"""Which data a stored run belongs to: their content, by checksum, and never the name of a folder."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import data
+from .._files import write_json
+from ..data.videoset import VideoSet
+from ..errors import InputWarning
+
+MANIFEST = "data.json"  # beside the runs on a data set: its identity in full
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which data a run belongs to: what was asked for, the set's name, and by split its checksum and number of videos."""
+
+    given: str  # the name, or the folder's own name without the path to it
+    name: str
+    simulated: bool
+    checksums: dict[str, str]
+    videos: dict[str, int]
+    categories: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """A readable name with the first eight digits of a hash of all checksums, such as simulated_small-1b9d0a3c."""
+        plain = "".join(c if c.isalnum() else "_" for c in self.name)
+        return f"{plain}-{hashlib.sha256(repr(sorted(self.checksums.items())).encode()).hexdigest()[:8]}"
+
+    def holds(self, record: dict[str, Any]) -> bool:
+        """Whether a record was measured on these data, by the checksums of all splits.
+
+        A record of a frozen study of simulated data is compared by name, number of test videos and categories instead: simulated
+        features may differ in their last bits between processors, and the stored checksums are of an earlier version.
+        """
+        about = record.get("data", {})
+        if "checksums" in about:
+            return about["checksums"] == self.checksums
+        tested = len(record.get("per_video", {}).get("segment", ()))
+        same = (about.get("name"), tested, tuple(categories_of(record))) == (self.name, self.videos.get("test"), self.categories)
+        return same and self.simulated and bool(about.get("simulated"))
+
+
+def categories_of(record: dict[str, Any]) -> list[str]:
+    """The categories of a stored run, in order."""
+    return list(record.get("thresholds", {}).get("video", {}).get("audio", ()))
+
+
+def identify(data_name: str | Path, splits: Sequence[str] = data.splits) -> Identity:
+    """The identity of a data set (a name or a folder). It loads the splits; raises InputError as `data.load` does."""
+    known = _identify_once if data.simulated_size(data_name) else _identify
+    return known(str(data_name), tuple(splits))
+
+
+def _identify(data_name: str, splits: tuple[str, ...]) -> Identity:
+    sets = {split: data.load(data_name, split) for split in splits}
+    tell(sets)
+    return identity_of(data_name, sets)
+
+
+def tell(sets: Mapping[str, VideoSet]) -> dict[str, Any]:
+    """Warns of the oddities that loading found, one counted line a kind, and of training videos that are in test.
+
+    Returns all of them for a record: "notices", split -> sentences, and "leaks", id -> split -> file names.
+    """
+    once = dict.fromkeys(notice for videos in sets.values() for notice in videos.notices)  # val and test share lists
+    for line in data.counted(once):
+        warnings.warn(line, InputWarning, stacklevel=3)
+    leaks = data.leaks(*sets.values())
+    in_test = [names["train"][0] for names in leaks.values() if "train" in names and "test" in names]
+    if in_test:
+        warnings.warn(f"{len(in_test)} videos of train are in test, too, the first {in_test[0]}.", InputWarning, stacklevel=3)
+    return {"notices": {split: [str(each) for each in videos.notices] for split, videos in sets.items()}, "leaks": leaks}
+
+
+_identify_once = functools.cache(_identify)
+
+
+def identity_of(data_name: str | Path, sets: Mapping[str, VideoSet]) -> Identity:
+    """The identity of loaded splits: split -> set."""
+    first = next(iter(sets.values()))
+    return Identity(
+        short_name(data_name), first.name, first.simulated, {split: videos.checksum() for split, videos in sets.items()},
+        {split: len(videos) for split, videos in sets.items()}, first.categories,
+    )
+
+
+def short_name(data_name: str | Path) -> str:
+    """The name of a data set, or of its folder without the path to it: "small", "v1/birds" -> "birds"."""
+    size = data.simulated_size(data_name)
+    if size is not None:
+        return size if size in data.names else f"simulated-{size}"
+    return Path(os.path.abspath(data_name)).name
+
+
+def write_manifest(folder: Path, identity: Identity) -> None:
+    """`data.json`, which says what data the runs beside it belong to; written once."""
+    file = folder / identity.folder / MANIFEST
+    if not file.is_file():
+        write_json(file, asdict(identity))

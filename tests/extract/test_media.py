@@ -1,0 +1,70 @@
+"""Media beside the data: frames by hand, sounds by hand, and files that cannot be read."""
+
+import contextlib
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.extract.media import find_media
+
+
+def pictures(folder, colors):
+    folder.mkdir()
+    for i, color in enumerate(colors):
+        Image.new("RGB", (192, 108), (color, 0, 0)).save(folder / f"{i:03}.png")
+
+
+def test_a_frame_from_the_middle_of_each_snippet(tmp_path):
+    pictures(tmp_path / "a", range(0, 80, 10))  # 8 pictures for 4 snippets: middles 1, 3, 5, 7
+    found = find_media(tmp_path, ("a", "a_0_10"), 4)
+    assert [int(f[0, 0, 0]) for f in found.frames] == [10, 30, 50, 70]
+    assert found.frames[0].shape == (54, 96, 3) and found.note == ""
+    fewer = find_media(tmp_path, ("a",), 16)
+    assert [int(f[0, 0, 0]) for f in fewer.frames] == [10 * (i // 2) for i in range(16)]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_outline_of_a_sound(tmp_path, kind, channels):
+    x = np.zeros(400)
+    x[:200], x[100] = 0.25, -0.5
+    stored = {np.int16: x * 32000, np.uint8: 128 + x * 100, np.float32: x}[kind].astype(kind)
+    wavfile.write(tmp_path / "a.wav", 40, np.stack([stored] * channels, 1) if channels == 2 else stored)
+    wave = find_media(tmp_path, ("a",), 10).waveform
+    assert wave.shape == (200, 2)
+    np.testing.assert_allclose(wave[0], [0.5, 0.5], atol=0.01)  # 0.25 where the loudest is 0.5
+    np.testing.assert_allclose(wave[50, 0], -1, atol=0.01)
+    np.testing.assert_allclose(wave[150], 0, atol=0.01)
+
+
+def test_blank_where_there_is_nothing(tmp_path):
+    for folder in (None, tmp_path):
+        found = find_media(folder, ("a",), 3)
+        assert found.frames == (None,) * 3 and found.waveform is None and found.note == "no media files at hand"
+    with pytest.raises(InputError, match="no folder of media"):
+        find_media(tmp_path / "none", ("a",), 3)
+
+
+def test_broken_files_are_named_and_leave_blank_tiles(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.jpg").write_bytes(b"no picture")
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    found = find_media(tmp_path, ("a",), 3)
+    assert found.frames == (None,) * 3 and found.waveform is None and "a: " in found.note
+
+
+def test_a_film_needs_a_reader(tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "av", None)  # what Python does where it is not installed
+    assert "pip install av" in find_media(tmp_path, ("a",), 3).note
+    frames = [types.SimpleNamespace(to_ndarray=lambda format, i=i: np.full((20, 30, 3), i, np.uint8)) for i in range(6)]
+    film = types.SimpleNamespace(decode=lambda video: iter(frames))
+    monkeypatch.setitem(sys.modules, "av", types.SimpleNamespace(open=lambda path: contextlib.nullcontext(film)))
+    assert [int(f[0, 0, 0]) for f in find_media(tmp_path, ("a",), 3).frames] == [1, 3, 5]
+    frames.clear()
+    assert "no frame" in find_media(tmp_path, ("a",), 3).note
