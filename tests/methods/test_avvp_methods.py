@@ -426,8 +426,9 @@ def first_step(config):
     torch.manual_seed(0)
     spec = DataSpec(("A", "B", "C"), 5, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(6, 2, "visual")})
     model = get(config.method)(config, spec).train()
-    if config.method == "coleaf":  # its reference is sure of itself, so that it teaches
-        torch.nn.init.constant_(model.references["audio"].classifier.bias, 5.0)
+    if config.method == "coleaf":  # its references are sure of themselves, and each hears or sees what the other does not
+        for reference, bias in zip(model.references.values(), ([5.0, -5, 5], [-5.0, 5, 5]), strict=True):
+            reference.classifier.bias.data = torch.tensor(bias)
     weak, wanted = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 1, 0]]), torch.rand(3, 2, 5, 3).round()
     targets = {"modality_label": weak.unsqueeze(1) * torch.tensor([[[1.0], [0]], [[0], [1]], [[1], [1]]]), "snippet_label": wanted}
     features = {"audio": torch.randn(3, 5, 4), "frames": torch.randn(3, 10, 6)}
