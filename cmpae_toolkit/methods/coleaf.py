@@ -1,4 +1,4 @@
-"""CoLeaF: a network with cross-modal context learns from two without it (Sardari et al., ECCV 2024): row "CoLeaF" of Table 2.
+"""CoLeaF: a network with cross-modal context learns from two without it (Sardari et al., ECCV 2024).
 
 The anchor is the network of the released CMPAE code. Beside it, in training only, a reference network of each modality alone has a
 learned token for each category. The anchor's answers teach the references, and theirs, where they are sure, the anchor. In the

@@ -1,4 +1,4 @@
-"""CVCMS: co-occurrence of categories across modalities and videos (Lin, Tseng, Lee, Lin, Yang, NeurIPS 2021): row "CVCMS" of Tables 1, 2.
+"""CVCMS: co-occurrence of categories across modalities and videos (Lin, Tseng, Lee, Lin, Yang, NeurIPS 2021): row "CVCMS" of Table 2.
 
 Each snippet gets a vector for each category, and the categories look at one another, in both modalities. From the third epoch on a
 contrastive term draws sounds and pictures of the batch together that share a category; half of its pairs are made by exchanging
@@ -18,11 +18,9 @@ from torch.nn import functional as F
 from .. import labels
 from .._fields import Count, DropoutRate, Positive, Share, Weight, Width
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.videoset import VideoSet
 from ..layers import HybridAttention, softmax_over
-from ..method import Batch, Evidence, Fit, Moment, Supervision
-from .han import HAN
-from .ma import LABEL, base_stage, check_labels, exchange_supervision
+from ..method import Batch, Evidence, Moment
+from .ma import LABEL, ExchangeHAN
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class CategoryAttention(nn.Module):
         return logits.unflatten(0, (len(x), -1)).transpose(1, 2)
 
 
-class CVCMS(HAN):
+class CVCMS(ExchangeHAN):
     """HAN with attention between categories, and a contrast between videos."""
 
     Config = CVCMSConfig
@@ -77,18 +75,6 @@ class CVCMS(HAN):
     def __init__(self, config: CVCMSConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
         self.classifier = CategoryAttention(len(spec.categories), config)
-
-    @classmethod
-    def stage(cls, config: CVCMSConfig) -> HANConfig | None:
-        return base_stage(config)
-
-    @classmethod
-    def prepare(cls, config: CVCMSConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return exchange_supervision(cls.stage(config), train_set, val_set, fit)
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_labels(supervision)
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None

@@ -1,4 +1,4 @@
-"""DHHN: three time scales and two teachers (Jiang, Xu, Liu, Xu, ACM MM 2022): row "DHHN" of Tables 1 and 2.
+"""DHHN: three time scales and two teachers (Jiang, Xu, Liu, Xu, ACM MM 2022): row "DHHN" of Table 2.
 
 HAN's layer and heads see each video at three strides, and the answer is the mean over them. Beside it a network for each modality
 alone learns the same labels; the parser imitates both, and their answers are pushed apart. The printed row learns from MA's labels,
@@ -18,12 +18,11 @@ from torch.nn import functional as F
 from .. import labels, losses
 from .._fields import Count, Positive, Share
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.videoset import VideoSet
 from ..layers import HybridAttention, TemporalAttention, embeddings, masked
-from ..method import Batch, Evidence, Fit, Moment, Supervision
+from ..method import Batch, Evidence, Moment
 from ..opinion import PointEstimate
-from .han import HAN, pool
-from .ma import base_stage, check_labels, exchange_supervision, joint_target, refined
+from .han import pool
+from .ma import ExchangeHAN, joint_target, refined
 
 STRIDES = ((1, 1), (3, 2), (5, 5))  # kernel and stride of each scale
 ROUNDS = {"audio": 4, "visual": 3}  # how often a teacher's encoder is applied
@@ -100,7 +99,7 @@ class Teacher(nn.Module):
         return pool(logits, attention)[:, 0], logits.sigmoid()[:, 0]
 
 
-class DHHN(HAN):
+class DHHN(ExchangeHAN):
     """HAN on three scales, taught by a network of each modality."""
 
     Config = DHHNConfig
@@ -110,18 +109,6 @@ class DHHN(HAN):
         super().__init__(config, spec)
         self.scales = nn.ModuleDict({m: nn.ModuleList(Scale(config.width, *s) for s in STRIDES) for m in MODALITIES})
         self.teachers = nn.ModuleDict({m: Teacher(m, config, spec) for m in MODALITIES})
-
-    @classmethod
-    def stage(cls, config: DHHNConfig) -> HANConfig | None:
-        return base_stage(config)
-
-    @classmethod
-    def prepare(cls, config: DHHNConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return exchange_supervision(cls.stage(config), train_set, val_set, fit)
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_labels(supervision)
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None

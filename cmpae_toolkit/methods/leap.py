@@ -1,8 +1,8 @@
-"""LEAP: the categories' names look for their snippets (Zhou et al., ECCV 2024): row "LEAP" of Table 2.
+"""LEAP: the categories' names look for their snippets (Zhou et al., ECCV 2024).
 
 A vector of each category's name attends to the snippets of a modality. Its last attention scores are the snippets' answer, and what
 it has become is the video's. The training labels of snippets are VALOR's. `encoder` "pyramid" is MM-Pyramid's encoder, as in the
-released code; the printed row is with "hybrid", HAN's.
+released code; the row that UWAV's paper prints is with "hybrid", HAN's.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class LEAP(HAN):
         inputs = (attended[:, 0], self.visual_dropout(attended[:, 1]))
         seen = (None, None) if valid is None else valid.unbind(1)
         parts = [decoder(names, x, s) for decoder, x, s in zip(self.decoders.values(), inputs, seen, strict=True)]
-        snippet, video = (torch.stack(logits, dim=1).sigmoid() for logits in zip(*parts, strict=True))
+        # in float32 also under autocast: the hard joint answer is 1, which the losses keep away from 1 by less than bfloat16 resolves
+        snippet, video = (at_least_float32(torch.stack(logits, dim=1)).sigmoid() for logits in zip(*parts, strict=True))
         video = masked(video, None if valid is None else valid.any(2))
         joint = (video >= 0.5).any(1).to(video)
         return Evidence(*map(PointEstimate, (snippet, video, joint)), features=attended, valid=valid)
@@ -133,6 +134,10 @@ class LEAP(HAN):
             pairs = None if batch.valid is None else batch.valid[:, 0].unsqueeze(2) & batch.valid[:, 1].unsqueeze(1)
             named["similarity"] = squares.mean() if pairs is None else (squares * pairs).sum() / pairs.sum().clamp_min(1)
         return named
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def iou(wanted: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""MA: modality-aware labels by the exchange of tracks (Wu, Yang, CVPR 2021): rows "MA" of Tables 1 and 2.
+"""MA: modality-aware labels by the exchange of tracks (Wu, Yang, CVPR 2021): row "MA" of Table 2.
 
 Three stages. HAN with a contrastive term is trained on weak labels. Then each training video gets the sound, and once more the
 picture, of a video that shares no category with it: a label that neither modality finds any more, although the one's own track is
@@ -44,7 +44,26 @@ class MAConfig(HANConfig):
     gate: Literal["modality", "joint"] = "modality"
 
 
-class MA(HAN):
+class ExchangeHAN(HAN):
+    """A method on HAN's heads that learns from MA's labels where its `label_source` says so."""
+
+    @classmethod
+    def stage(cls, config: HANConfig) -> MAConfig | None:
+        """MA's first stage: in this method's width, else as MA was published."""
+        if config.label_source == "weak":
+            return None
+        return MAConfig(label_source="weak", width=config.width, seed=config.seed, epochs=config.estimator_epochs)
+
+    @classmethod
+    def prepare(cls, config: HANConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
+        return exchange_supervision(cls.stage(config), train_set, val_set, fit)
+
+    @classmethod
+    def check(cls, supervision: Supervision) -> None:
+        check_labels(supervision)
+
+
+class MA(ExchangeHAN):
     """HAN with its contrastive term, on labels that the exchange of tracks has refined."""
 
     Config = MAConfig
@@ -52,15 +71,8 @@ class MA(HAN):
 
     @classmethod
     def stage(cls, config: MAConfig) -> MAConfig | None:
+        """The same network, of the same sizes, on weak labels."""
         return config.changed(label_source="weak") if config.label_source == "exchange" else None
-
-    @classmethod
-    def prepare(cls, config: MAConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return exchange_supervision(cls.stage(config), train_set, val_set, fit)
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_labels(supervision)
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None
@@ -111,13 +123,6 @@ def check_labels(supervision: Supervision) -> None:
     made = supervision.targets.get(LABEL)
     if made is not None and not bool(((made == 0) | (made == 1)).all()):
         raise InputError("the labels of each modality must be 0 or 1.")
-
-
-def base_stage(config: HANConfig) -> MAConfig | None:
-    """MA's first stage for another method that learns from its labels: in that method's width, else as MA was published."""
-    if config.label_source == "weak":
-        return None
-    return MAConfig(label_source="weak", width=config.width, seed=config.seed, epochs=config.estimator_epochs)
 
 
 def exchange_supervision(

@@ -1,4 +1,4 @@
-"""MM-Pyramid: attention in bands of growing width (Yu et al., ACM MM 2022): row "MM-Pyramid" of Tables 1 and 2.
+"""MM-Pyramid: attention in bands of growing width (Yu et al., ACM MM 2022): row "MM-Pyramid" of Table 2.
 
 A pyramid of units stands where HAN has its one layer. In each unit a snippet looks at the snippets near it, in its own modality and
 in the other, twice as far as in the unit before. What the units say is then weighed for each snippet.
@@ -16,12 +16,10 @@ from torch.nn import functional as F
 from .. import labels
 from .._fields import Count, DropoutRate, Positive
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..layers import masked
-from ..method import Batch, Evidence, Fit, Moment, Supervision
-from .han import HAN
-from .ma import base_stage, check_labels, exchange_supervision, refined
+from ..method import Batch, Evidence, Moment
+from .ma import ExchangeHAN, refined
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ class Pyramid(nn.Module):
         return masked(fused, valid)
 
 
-class MMPyramid(HAN):
+class MMPyramid(ExchangeHAN):
     """HAN's heads on the pyramid."""
 
     Config = MMPyramidConfig
@@ -174,18 +172,6 @@ class MMPyramid(HAN):
     def __init__(self, config: MMPyramidConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
         self.hybrid_attention = Pyramid(config)
-
-    @classmethod
-    def stage(cls, config: MMPyramidConfig) -> HANConfig | None:
-        return base_stage(config)
-
-    @classmethod
-    def prepare(cls, config: MMPyramidConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return exchange_supervision(cls.stage(config), train_set, val_set, fit)
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_labels(supervision)
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None

@@ -1,4 +1,4 @@
-"""UWAV's student: soft labels of snippets, weighed by how rare events are, and mixed features (Lai et al., CVPR 2025): row "UWAV".
+"""UWAV's student: soft labels of snippets, weighed by how rare events are, and mixed features (Lai et al., CVPR 2025).
 
 VALOR's network, deeper, learns from labels of snippets that may be soft; categories of the weak label weigh more. Mixtures of two snippets
 of the batch learn the mixture of their labels. The teacher that makes the soft labels is trained on UnAV-100 and not part of this
