@@ -50,11 +50,16 @@ def embeddings(spec: DataSpec, width: int, activation: str = "none") -> nn.Modul
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention with one head; parameters are named and drawn as those of `nn.MultiheadAttention`."""
+    """Scaled dot-product attention; parameters are named and drawn as those of `nn.MultiheadAttention`.
 
-    def __init__(self, width: int, dropout: float) -> None:
+    Raises InputError where the width is no multiple of the number of heads.
+    """
+
+    def __init__(self, width: int, dropout: float, heads: int = 1) -> None:
         super().__init__()
-        self.dropout = dropout  # of the attention weights
+        if width % heads:
+            raise InputError(f"a width of {width} cannot be shared out to {heads} attention heads: choose a multiple.")
+        self.dropout, self.heads = dropout, heads  # the dropout is that of the attention weights
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -72,28 +77,45 @@ class Attention(nn.Module):
         valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Float[Tensor, "video modality snippet width"]:
         """Each snippet attends to the snippets of its own modality, or of the other one; to nothing where that one is missing."""
-        query, key, value = projected.chunk(3, dim=-1)
+        query, key, value = (self._by_head(x) for x in projected.chunk(3, dim=-1))
         if to_other:
             key, value = key.flip(1), value.flip(1)
         rate = self.dropout if self.training else 0.0
         if valid is None:
-            return self.out_proj(F.scaled_dot_product_attention(query, key, value, dropout_p=rate))
+            return self.out_proj(self._joined(F.scaled_dot_product_attention(query, key, value, dropout_p=rate)))
         seen = valid.flip(1) if to_other else valid
         anything = seen.any(-1, keepdim=True)
         mask = (seen | ~anything).unsqueeze(-2)  # a softmax over nothing would be NaN
-        attended = self.out_proj(F.scaled_dot_product_attention(query, key, value, mask, dropout_p=rate))
+        mask = mask if self.heads == 1 else mask.unsqueeze(2)
+        attended = self.out_proj(self._joined(F.scaled_dot_product_attention(query, key, value, mask, dropout_p=rate)))
         return attended * anything.unsqueeze(-1)
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(video, modality, snippet, width) -> (video, modality, head, snippet, width of a head) where there are several heads."""
+        return x if self.heads == 1 else x.unflatten(-1, (self.heads, -1)).transpose(2, 3)
+
+    def _joined(self, x: Tensor) -> Tensor:
+        return x if self.heads == 1 else x.transpose(2, 3).flatten(-2)
 
 
 class HybridAttention(nn.Module):
-    """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's."""
+    """HAN's layer, shared by the modalities: each attends to its own snippets and, with cross-attention, to the other's.
 
-    def __init__(self, width: int, dropout: float) -> None:
+    Both modalities are updated from the old values, or with `sequential` the visual one sees the audio that was just updated. Without
+    `cross` it is a plain transformer layer with the norm after each step, over as many modalities as it is given.
+    """
+
+    def __init__(
+        self, width: int, dropout: float, heads: int = 1, feed_forward: int | None = None, sequential: bool = False, cross: bool = True
+    ) -> None:
         super().__init__()
-        self.self_attention, self.cross_attention = Attention(width, dropout), Attention(width, dropout)
-        self.linear1, self.linear2 = nn.Linear(width, width), nn.Linear(width, width)
+        self.self_attention = Attention(width, dropout, heads)
+        self.cross_attention = Attention(width, dropout, heads) if cross else None
+        hidden = feed_forward or width
+        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
+        self.sequential = sequential
 
     def project(self, x: Float[Tensor, "video modality snippet width"]) -> Float[Tensor, "video modality snippet three_widths"]:
         """What every pass over `x` shares: the projections of the self-attention."""
@@ -106,16 +128,48 @@ class HybridAttention(nn.Module):
         projected: Float[Tensor, "video modality snippet three_widths"] | None = None,
         valid: Bool[Tensor, "video modality snippet"] | None = None,
     ) -> Float[Tensor, "video modality snippet width"]:
-        """q <- LN(q + self(q) [+ cross(q, other)]), then LN(q + feed-forward(q)); both modalities from the old values.
+        """q <- LN(q + self(q) [+ cross(q, other)]), then LN(q + feed-forward(q)).
 
         `projected`: `project(x)` where another pass has computed it.
         """
         update = self.dropout(self.self_attention(self.project(x) if projected is None else projected, valid=valid))
-        if cross_attention:
-            update = update + self.dropout(self.cross_attention(self.cross_attention.project(x), to_other=True, valid=valid))
+        if not cross_attention or self.cross_attention is None:
+            return masked(self.finish(x, update), valid)
+        across = self.cross_attention.project(x)
+        if not self.sequential:
+            update = update + self.dropout(self.cross_attention(across, to_other=True, valid=valid))
+            return masked(self.finish(x, update), valid)
+        heard = self.dropout(self.cross_attention(across, to_other=True, valid=valid)[:, :1])
+        audio = self.finish(x[:, :1], update[:, :1] + heard)
+        across = torch.cat([self.cross_attention.project(audio), across[:, 1:]], dim=1)
+        seen = self.dropout(self.cross_attention(across, to_other=True, valid=valid)[:, 1:])
+        return masked(torch.cat([audio, self.finish(x[:, 1:], update[:, 1:] + seen)], dim=1), valid)
+
+    def finish(self, x: Tensor, update: Tensor) -> Tensor:
+        """Both residual steps and their norms, once the attention's update is known."""
         x = self.norm1(x + update)
         forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
-        return masked(self.norm2(x + self.dropout(forward)), valid)
+        return self.norm2(x + self.dropout(forward))
+
+
+class HybridStack(nn.ModuleList):
+    """Hybrid attention layers, each on what the one before gives; they start as copies of the first. Called like one layer."""
+
+    def __init__(self, count: int, width: int, dropout: float, heads: int, feed_forward: int) -> None:
+        super().__init__(HybridAttention(width, dropout, heads, feed_forward, sequential=True) for _ in range(count))
+        for layer in self:
+            layer.load_state_dict(self[0].state_dict())
+
+    def project(self, x: Tensor) -> Tensor:
+        """What every pass over `x` shares: the projections of the first layer's self-attention."""
+        return self[0].project(x)
+
+    def forward(
+        self, x: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None
+    ) -> Float[Tensor, "video modality snippet width"]:
+        for number, layer in enumerate(self):
+            x = layer(x, cross_attention, projected if number == 0 else None, valid)
+        return x
 
 
 class TemporalAttention(nn.Module):

@@ -21,35 +21,21 @@ from .errors import InputError
 from .method import Method
 from .methods import get
 from .methods.ave_names import AVE_NAMES, AVE_SIZES
+from .methods.avvp_names import AVVP_NAMES, CLIP_WIDTH, FRAMES, HEADS, OPTIONAL, UNUSED
+from .methods.valor import PLUS
 
-UNUSED = re.compile(r"fc_global\.|hat_encoder\.norm[12]\.|(audio|visual|cmt)_encoder\.")  # in LLP's methods
-# their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
-LLP = [
-    (r"fc_a(\.0)?", "embedding.audio.layers.audio"),  # the released CMPAE code has an index on layers inside a Sequential
-    (r"fc_v(\.0)?", "embedding.visual.layers.frames"),
-    (r"fc_st(\.0)?", "embedding.visual.layers.clip"),
-    (r"fc_fusion(\.0)?", "embedding.visual.fusion"),
-    (r"hat_encoder\.layers\.0\.self_attn", "hybrid_attention.self_attention"),
-    (r"hat_encoder\.layers\.0\.cm_attn", "hybrid_attention.cross_attention"),
-    (r"hat_encoder\.layers\.0\.(linear[12]|norm[12])", r"hybrid_attention.\1"),
-    (r"fc_frame_att", "temporal_attention.layer"),
-    (r"fc_av_att", "modality_attention"),
-    (rf"(?:{UNUSED.pattern}).*", None),
-]
-HAN = [*LLP, (r"fc_prob", "classifier")]
-CMPAE = [
-    *LLP,
-    (r"fc_prob", "collector.presence"),
-    (r"fc_prob_beta", "collector.absence"),
-    (r"v2a\.0", "collector.selectors.audio"),
-    (r"a2v\.0", "collector.selectors.visual"),
-    (r"classifier1\.0", "joint_branch.layer"),
-    (r"classifier2", "joint_branch.head"),
-]
-NAMES: dict[str, list[tuple[str, str | None]]] = {"released": CMPAE, "jomold": HAN, "han": HAN, **AVE_NAMES}
+NAMES: dict[str, list[tuple[str, str | None]]] = {**AVVP_NAMES, **AVE_NAMES}  # what fits no row of a method's table is refused
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}), "cmbs": ("cmbs", {"event_gate": "always_open"}),
+    "ma": ("ma", {"joint_label": "audio"}),
+    "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
+    "cvcms": ("cvcms", {}),
+    "dhhn": ("dhhn", {"joint_label": "audio"}),
+    "leap": ("leap", {"similarity": "product"}),
+    "uwav": ("uwav", {"balance": "sum"}),
+    "coleaf": ("coleaf", {}),
+    "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
@@ -73,6 +59,8 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
     method, changes = READINGS.get(preset, (None, {}))
     config = (get(method).Config(**changes) if method else presets[preset]).changed(width=width)
     model = get(config.method)(config, spec)
+    if preset not in AVE_SIZES:
+        renamed |= {n: x for n, x in model.state_dict().items() if n not in renamed and OPTIONAL.match(n)}
     _check(renamed, model.state_dict(), preset)
     check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)
@@ -81,12 +69,18 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
 
 def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
     """What the parameters' shapes say of LLP's data, and the width."""
-    count, width = renamed["collector.presence.weight" if preset == "released" else "classifier.weight"].shape
-    streams = {
-        "audio": StreamSpec(renamed["embedding.audio.layers.audio.weight"].shape[1], 1, "audio"),
-        "frames": StreamSpec(renamed["embedding.visual.layers.frames.weight"].shape[1], 8, "visual"),
-        "clip": StreamSpec(renamed["embedding.visual.layers.clip.weight"].shape[1], 1, "visual"),
-    }
+    if preset == "leap":
+        count, width = len(renamed.get("label_vectors", LLP_CATEGORIES)), len(renamed["label_projection.weight"])
+    else:
+        count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
+    first = {"audio": "audio.layers.audio", "frames": "visual.layers.frames", "clip": "visual.layers.clip"}
+    if preset == "uwav":  # whose one visual layer sees frames and clip side by side
+        audio, visual = (renamed[f"embedding.{m}.layers.0.weight"].shape[1] for m in MODALITIES)
+        widths = {"audio": audio, "frames": visual - CLIP_WIDTH, "clip": CLIP_WIDTH}
+    else:
+        widths = {name: renamed[f"embedding.{layer}.weight"].shape[1] for name, layer in first.items()}
+    positions = {"audio": 1, "frames": FRAMES.get(preset, 8), "clip": 1}
+    streams = {n: StreamSpec(w, positions[n], "audio" if n == "audio" else "visual") for n, w in widths.items()}
     return DataSpec(_named(count, LLP_CATEGORIES), 10, streams), width
 
 
@@ -147,13 +141,16 @@ def _numpy_state_types() -> list[Any]:
 def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Tensor]:
     renamed = {}
     for name, value in state.items():
+        if preset in AVVP_NAMES and UNUSED.match(name):
+            continue
         for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
             match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.\w+)?)", name)
             if match:
-                if ours is not None:
+                if ours:
                     value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                    renamed[match.expand(ours) + match["rest"]] = value.squeeze(-1) if value.ndim == 3 else value  # a convolution of size 1
+                    pointwise = preset in AVE_NAMES and value.ndim == 3  # a convolution of size 1
+                    renamed[match.expand(ours) + match["rest"]] = value.squeeze(-1) if pointwise else value
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -41,12 +43,19 @@ class HAN(Method):
     ) -> Evidence:
         """Everything after the embedding. `projected`: `hybrid_attention.project(embedded)` where it is known already."""
         attended = self.hybrid_attention(embedded, cross_attention and self.config.cross_attention, projected, valid)
+        return self.read(attended, valid)[0]
+
+    def read(self, attended: Tensor, valid: Tensor | None = None, classify: Callable | None = None) -> tuple[Evidence, Tensor]:
+        """The heads on attended features: the evidence, and the logits (video, modality, snippet, category) behind it.
+
+        `classify` gives the logits where `classifier` does not.
+        """
         # dropout on the visual features comes after the contrastive similarities are taken (JoMoLD)
         x = torch.stack([attended[:, 0], self.visual_dropout(attended[:, 1])], dim=1)
-        logits, (attention, _) = self.classifier(x), self.temporal_attention(x, valid)
+        logits, (attention, _) = (classify or self.classifier)(x), self.temporal_attention(x, valid)
         over_both = attention * softmax_over(self.modality_attention(x), 1, valid)
         video, joint = pool(logits, attention), pool(logits.flatten(1, 2), over_both.flatten(1, 2))
-        return Evidence(*map(PointEstimate, (logits.sigmoid(), video, joint)), attention, attended, valid=valid)
+        return Evidence(*map(PointEstimate, (logits.sigmoid(), video, joint)), attention, attended, valid=valid), logits
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """Binary cross-entropy of both modalities' video probabilities and of the joint one."""

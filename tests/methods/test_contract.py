@@ -15,7 +15,7 @@ from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Batch, Moment, Supervision
-from cmpae_toolkit.methods import METHODS, get
+from cmpae_toolkit.methods import METHODS, dhhn, get, valor
 from cmpae_toolkit.train import Training, fit
 
 CATEGORIES = ("Dog", "Cat", "Car")
@@ -24,8 +24,15 @@ STREAMS = {"audio": StreamSpec(6, 1, "audio"), "frames": StreamSpec(10, 2, "visu
 CONFIGS = {name: get(name).Config() for name in METHODS} | {n: presets[n] for n in ("released", "jomold")}
 CONFIGS |= {"opinions pooled": presets["paper"].changed(pooling="opinions")}
 CONFIGS |= {"CMPAE's backbone": presets["paper"].changed(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)}
-QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1)
-NO_DROPOUT = dict(attention_dropout=0.0, visual_dropout=0.0, selector_dropout=0.0, interaction_dropout=0.0)
+CONFIGS |= {"MM-Pyramid, tracks exchanged, MA's labels": get("mm_pyramid").Config(swap_streams=True, label_source="exchange")}
+CONFIGS |= {"VALOR+": get("valor").Config(**valor.PLUS)}
+CONFIGS |= {"CVCMS with its contrast": get("cvcms").Config(contrastive_after=0)}
+CONFIGS |= {"DHHN on weak labels": get("dhhn").Config(**dhhn.WEAK)}
+CONFIGS |= {"LEAP on HAN's layer": get("leap").Config(encoder="hybrid", similarity="product")}
+CONFIGS |= {"CoLeaF's later epochs": get("coleaf").Config(early_epochs=0)}
+QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1, attention_heads=2, class_width=4)
+DROPOUTS = ("attention", "visual", "selector", "interaction", "class", "reference")
+NO_DROPOUT = {f"{name}_dropout": 0.0 for name in DROPOUTS} | {"dropout": 0.0}
 CPU = torch.device("cpu")
 
 every_method = pytest.mark.parametrize("name", CONFIGS)
@@ -46,12 +53,27 @@ def build(name, snippets=7, seed=0, **changes):
     return get(config.method)(config, DataSpec(CATEGORIES, snippets, STREAMS))
 
 
-def supervision(config):
-    return Supervision(constants={"noise_ratios": torch.full((2, 3), 0.5)}) if isinstance(config, JoMoLDConfig) else Supervision()
+def supervision(config, video_set):
+    """What the methods' own procedures would make: noise ratios, or labels of each modality from the reference."""
+    if isinstance(config, JoMoLDConfig):
+        return Supervision(constants={"noise_ratios": torch.full((2, 3), 0.5)})
+    made, reference = {}, torch.from_numpy(video_set.reference).float()
+    if hasattr(config, "label_source"):
+        made["modality_label"] = reference.amax(2)
+    if hasattr(config, "snippet_labels"):
+        made["snippet_label"] = reference
+    return Supervision(made, {"events": torch.tensor([0.9, 1.1])} if config.method == "uwav" else {})
 
 
 def batch_of(video_set, model, index=None):
-    return take(video_set, np.arange(len(video_set)) if index is None else index, CPU, supervision(model.config))
+    index = np.arange(len(video_set)) if index is None else index
+    return take(video_set, index, CPU, supervision(model.config, video_set))
+
+
+def losses_of(model, batch, moment):
+    """A batch's losses as numbers; what a method draws for them is drawn alike each time."""
+    torch.manual_seed(4)
+    return {n: v.item() for n, v in model.train().losses(batch, moment).items()}
 
 
 def judgements(evidence):
@@ -87,7 +109,7 @@ def test_gradients_reach_every_parameter_and_losses_are_finite(name):
 def test_checkpoint_round_trip(name, tmp_path):
     train_set, val_set = videos(), videos(seed=1, split="val")
     config = CONFIGS[name].adopting(**QUICK)
-    run = fit(config, train_set, val_set, supervision=supervision(config), progress=False)
+    run = fit(config, train_set, val_set, supervision=supervision(config, train_set), progress=False)
     again = load_run(run.save(tmp_path))
     assert type(again.model) is type(run.model) is get(config.method)
     assert again.config == run.config and again.thresholds.to_dict() == run.thresholds.to_dict()
@@ -95,10 +117,20 @@ def test_checkpoint_round_trip(name, tmp_path):
     assert all(torch.equal(a.probability, b.probability) for a, b in zip(judgements(first), judgements(second), strict=True))
 
 
+def write_snippet_labels(video_set, folder):
+    """A file for each training video and modality, as teachers of other methods leave them."""
+    for m, modality in enumerate(("audio", "visual")):
+        (folder / modality).mkdir(parents=True)
+        for name, roll in zip(video_set.ids, video_set.reference[:, m], strict=True):
+            np.save(folder / modality / f"{name}.npy", roll.astype(np.float32))
+    return folder
+
+
 @every_method
 def test_prepare_is_deterministic_and_blind_to_test(name, tmp_path, monkeypatch):
     """It is given train and val alone; twice, from two empty caches, it makes the same; and the caller's generator stays as it was."""
-    train_set, val_set, config = videos(), videos(seed=1, split="val"), CONFIGS[name].adopting(**QUICK)
+    train_set, val_set = videos(), videos(seed=1, split="val")
+    config = CONFIGS[name].adopting(**QUICK, snippet_labels=str(write_snippet_labels(train_set, tmp_path / "labels")))
     made = []
     for place in ("a", "b"):
         monkeypatch.setenv("CMPAE_HOME", str(tmp_path / place))
@@ -130,7 +162,7 @@ def test_padding_changes_nothing(name):
     model = build(name, **NO_DROPOUT)
     plain, filled = (batch_of(v, model) for v in (short, long))
     for moment in (Moment(2, 0, 4), Moment(2, 1, 4)):
-        losses = [{n: v.item() for n, v in model.train().losses(b, moment).items()} for b in (plain, filled)]
+        losses = [losses_of(model, b, moment) for b in (plain, filled)]
         assert losses[1] == pytest.approx(losses[0], rel=1e-4, abs=1e-6)
     model.eval()
     with torch.no_grad():
@@ -155,7 +187,7 @@ def test_a_missing_modality_is_left_out(name):
     model = build(name, **NO_DROPOUT)
     batches = [batch_of(v, model) for v in sets]
     for moment in (Moment(2, 0, 4), Moment(2, 1, 4)):
-        losses = [{n: v.item() for n, v in model.train().losses(b, moment).items()} for b in batches]
+        losses = [losses_of(model, b, moment) for b in batches]
         assert losses[1] == pytest.approx(losses[0], rel=1e-4, abs=1e-6) and np.isfinite(list(losses[0].values())).all()
     model.eval()
     with torch.no_grad():
@@ -186,7 +218,7 @@ def test_videos_of_several_lengths_are_those_alone(name):
 def test_resume_is_exact(name, tmp_path):
     train_set, val_set = videos(), videos(seed=1, split="val")
     config = CONFIGS[name].adopting(**QUICK).changed(epochs=3)
-    given = dict(supervision=supervision(config), progress=False)
+    given = dict(supervision=supervision(config, train_set), progress=False)
     whole = fit(config, train_set, val_set, **given)
     training = Training(config, train_set, val_set, given["supervision"], "cpu")
     training.run_epoch(1)
