@@ -6,6 +6,7 @@
 What cannot be read is an InputError that names file and line. What the published lists really contain (rows of zero length,
 repeated rows, rows of unknown videos, ...) is skipped or repaired, and each case is kept as a `Notice`.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -48,7 +49,6 @@ class Findings:
         told = [f"{path}, line {line}: {text}" for path, line, text in sorted(self.errors, key=lambda e: (files.index(e[0]), e[1]))]
         if told:
             raise InputError(told[0], tuple(told))
-
 
 
 def read_categories(path: str | Path) -> tuple[str, ...]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from .videoset import Notice, VideoSet
 
 DESCRIPTION = "dataset.json"
 MISSING = ("error", "skip", "blank")
+LONGEST_SNIPPET = 3600  # seconds
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def describe(folder: Path, snippet_seconds: float | None = None, name: str | Non
     if not right:
         raise InputError(f'{path}: every stream must be "audio" or "visual": write "streams": {{"clip": {{"modality": "visual"}}}}.')
     seconds = about.get("snippet_seconds") if snippet_seconds is None else snippet_seconds
-    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
+    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds <= LONGEST_SNIPPET):
         raise InputError(f"{path}: snippet_seconds is {str(seconds)[:40]!r}: write how many seconds a snippet lasts, such as 0.5.")
     name = name or "".join(c for c in str(about.get("name") or "") if c.isprintable())  # it is shown in terminals and titles
     modalities = {stream: each["modality"] for stream, each in streams.items()}

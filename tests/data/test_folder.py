@@ -128,7 +128,8 @@ def test_streams_and_about_of_an_older_folder_are_understood(folder):
         ('{"streams": {"audio": {"modality": "smell"}}}', '"audio" or "visual"'), ('{"streams": []}', '"audio" or "visual"'),
         ('{"streams": {"x": {"modality": "audio"}}}', "no stream 'x'"), ('{"snippet_seconds": "1"}', "snippet_seconds is '1'"),
         ('{"snippet_seconds": 0}', "snippet_seconds is '0': write how many"), ('{"snippet_seconds": NaN}', "snippet_seconds is 'nan'"),
-        ('{"snippet_seconds": true}', "snippet_seconds is 'True'"), ('{"streams": {"frames": {"modality": "audio"}}}', "no stream of"),
+        ('{"snippet_seconds": true}', "snippet_seconds is 'True'"), ('{"snippet_seconds": 1' + "0" * 400 + "}", "snippet_seconds is '100"),
+        ('{"streams": {"frames": {"modality": "audio"}}}', "no stream of"),
     ],
 )
 def test_broken_descriptions(folder, content, said):
