@@ -21,22 +21,16 @@ from .errors import InputError
 from .method import Method
 from .methods import get
 from .methods.ave_names import AVE_NAMES, AVE_SIZES
-from .methods.avvp_names import AVVP_NAMES, CLIP_WIDTH, FRAMES, HEADS, OPTIONAL, UNUSED
-from .methods.valor import PLUS
+from .methods.avvp_names import FRAMES, LLP_HEADS, LLP_NAMES, LLP_READINGS, OPTIONAL, UNUSED  # noqa: F401
 
-NAMES: dict[str, list[tuple[str, str | None]]] = {**AVVP_NAMES, **AVE_NAMES}  # what fits no row of a method's table is refused
+# their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
+NAMES: dict[str, list[tuple[str, str | None]]] = {**LLP_NAMES, **AVE_NAMES}
 # the method, and the fields in which its released code is not its default config, for the names that are no presets of ours
 READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    **LLP_READINGS,
     "avel": ("avel", {"pooling": "max"}), "psp": ("psp", {}), "cmran": ("cmran", {}), "cmbs": ("cmbs", {"event_gate": "always_open"}),
-    "ma": ("ma", {"joint_label": "audio"}),
-    "valor": ("valor", {}), "valor_plus": ("valor", PLUS), "valor_plus_plus": ("valor", PLUS),
-    "cvcms": ("cvcms", {}),
-    "dhhn": ("dhhn", {"joint_label": "audio"}),
-    "leap": ("leap", {"similarity": "product"}),
-    "uwav": ("uwav", {"balance": "sum"}),
-    "coleaf": ("coleaf", {}),
-    "mm_pyramid": ("mm_pyramid", {"swap_streams": True}),
 }
+CLIP_WIDTH = 512  # of LLP's R(2+1)D features
 # per category in LLP's order; the released code keeps them in a spreadsheet
 AUTHORS_VISUAL_THRESHOLDS = (
     0.7, 0.4, 0.7, 0.3, 0.3, 0.7, 0.7, 0.6, 0.55, 0.7, 0.5, 0.7, 0.7, 0.7, 0.45, 0.45, 0.6, 0.55, 0.4, 0.55, 0.65, 0.4, 0.55, 0.7, 0.3,
@@ -59,8 +53,7 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
     method, changes = READINGS.get(preset, (None, {}))
     config = (get(method).Config(**changes) if method else presets[preset]).changed(width=width)
     model = get(config.method)(config, spec)
-    if preset not in AVE_SIZES:
-        renamed |= {n: x for n, x in model.state_dict().items() if n not in renamed and OPTIONAL.match(n)}
+    renamed = _fitted(renamed, model.state_dict())
     _check(renamed, model.state_dict(), preset)
     check_finite(renamed, f"the state of the released {preset} code")
     model.load_state_dict(renamed)
@@ -72,15 +65,15 @@ def _sizes(renamed: dict[str, Tensor], preset: str) -> tuple[DataSpec, int]:
     if preset == "leap":
         count, width = len(renamed.get("label_vectors", LLP_CATEGORIES)), len(renamed["label_projection.weight"])
     else:
-        count, width = renamed[f"{HEADS.get(preset, 'classifier')}.weight"].shape
-    first = {"audio": "audio.layers.audio", "frames": "visual.layers.frames", "clip": "visual.layers.clip"}
+        count, width = renamed[f"{LLP_HEADS.get(preset, 'classifier')}.weight"].shape
     if preset == "uwav":  # whose one visual layer sees frames and clip side by side
         audio, visual = (renamed[f"embedding.{m}.layers.0.weight"].shape[1] for m in MODALITIES)
         widths = {"audio": audio, "frames": visual - CLIP_WIDTH, "clip": CLIP_WIDTH}
     else:
-        widths = {name: renamed[f"embedding.{layer}.weight"].shape[1] for name, layer in first.items()}
-    positions = {"audio": 1, "frames": FRAMES.get(preset, 8), "clip": 1}
-    streams = {n: StreamSpec(w, positions[n], "audio" if n == "audio" else "visual") for n, w in widths.items()}
+        layers = {"audio": "audio.layers.audio", "frames": "visual.layers.frames", "clip": "visual.layers.clip"}
+        widths = {name: renamed[f"embedding.{layer}.weight"].shape[1] for name, layer in layers.items()}
+    positions = {"frames": FRAMES.get(preset, 8)}
+    streams = {n: StreamSpec(w, positions.get(n, 1), "audio" if n == "audio" else "visual") for n, w in widths.items()}
     return DataSpec(_named(count, LLP_CATEGORIES), 10, streams), width
 
 
@@ -141,20 +134,23 @@ def _numpy_state_types() -> list[Any]:
 def _renamed(state: Mapping[str, Any], preset: str = "released") -> dict[str, Tensor]:
     renamed = {}
     for name, value in state.items():
-        if preset in AVVP_NAMES and UNUSED.match(name):
-            continue
         for theirs, ours in NAMES[preset]:
             # MultiheadAttention's own sub-module is named alike in both
             match = re.fullmatch(rf"(?:{theirs})(?P<rest>(\.out_proj)?(\.\w+)?)", name)
             if match:
-                if ours:
+                if ours is not None:
                     value = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
-                    pointwise = preset in AVE_NAMES and value.ndim == 3  # a convolution of size 1
-                    renamed[match.expand(ours) + match["rest"]] = value.squeeze(-1) if pointwise else value
+                    renamed[match.expand(ours) + match["rest"]] = value
                 break
         else:
             raise InputError(f"the parameter {name!r} is not one of the released code: is this another model's state?")
     return renamed
+
+
+def _fitted(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convolutions of size 1 as the linear layers that they are here, and what a state may lack as it was drawn."""
+    fitted = {n: x.squeeze(-1) if n in wanted and wanted[n].ndim == x.ndim - 1 else x for n, x in given.items()}
+    return fitted | {n: x for n, x in wanted.items() if n not in given and OPTIONAL.match(n)}
 
 
 def _check(given: dict[str, Tensor], wanted: dict[str, Tensor], preset: str) -> None:

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from .. import labels, losses
 from .._fields import Count, DropoutRate, Positive, Share, Weight
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.arrays import read_array
 from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..layers import masked
@@ -29,7 +28,7 @@ from ..method import Batch, Evidence, Fit, Moment, Supervision
 from ..opinion import PointEstimate
 from .han import HAN
 from .mm_pyramid import Pyramid, QueryLayer
-from .valor import LABEL, check_snippet_labels, mean_by_modality, read_snippet_labels
+from .valor import LABEL, check_snippet_labels, mean_by_modality, read_numbers, read_snippet_labels
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def name_vectors(config: LEAPConfig, categories: Sequence[str]) -> Tensor:
     if not config.label_vectors:
         drawn = [np.random.default_rng(zlib.crc32(c.encode())).standard_normal(config.label_width) for c in categories]
         return torch.tensor(np.array(drawn), dtype=torch.float32)
-    vectors = read_array(Path(config.label_vectors), "label vectors")
+    vectors = read_numbers(Path(config.label_vectors))
     if vectors.shape != (len(categories), config.label_width):
         raise InputError(
             f"{config.label_vectors} has shape {vectors.shape}: a vector of {config.label_width} for each of the {len(categories)} "

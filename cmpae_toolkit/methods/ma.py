@@ -8,6 +8,7 @@ still there, is taken from that modality. Last, the same network is trained anew
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -21,7 +22,7 @@ from .._fields import Count, Weight
 from .._files import home, save_array
 from ..config import HANConfig
 from ..data.videoset import VideoSet
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..inference import predict
 from ..method import Batch, Evidence, Fit, Moment, Supervision
 from .han import HAN
@@ -135,7 +136,10 @@ def exchange_supervision(
     model = fit(base, train_set, val_set).model
     made = exchanged_labels(lambda video_set: predict(model, video_set).video.probability, train_set, base.seed)
     if cache:
-        save_array(file, made.to(torch.uint8).numpy())
+        try:
+            save_array(file, made.to(torch.uint8).numpy())
+        except InputError as error:  # the result does not hang on it
+            warnings.warn(f"{error} Until then the labels are made anew each time.", InputWarning, stacklevel=2)
     return Supervision({LABEL: made})
 
 

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from .. import labels, losses
 from .._fields import Count, Positive, Range, Share, Weight, Width
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.arrays import read_array
 from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..layers import HybridStack
@@ -130,11 +129,19 @@ def read_snippet_labels(folder: str | Path, video_set: VideoSet) -> Tensor:
             if video_set.present is not None and not video_set.present[i, m]:
                 continue
             path = Path(folder) / modality / f"{name}.npy"
-            array = read_array(path, name)
+            array = read_numbers(path)
             if array.shape not in ((snippets, categories), (length, categories)) or not ((array >= 0) & (array <= 1)).all():
                 raise InputError(f"{path} must hold labels in 0..1 of shape {(int(length), categories)}, one a snippet and category.")
             made[i, m, :length] = torch.from_numpy(array[:length])
     return made
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """The array of an `.npy` file in float32. Raises InputError where it is missing or holds anything else than numbers."""
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read as an array of numbers ({str(error).splitlines()[0]}).") from None
 
 
 def check_snippet_labels(supervision: Supervision) -> None:

@@ -31,8 +31,8 @@ CONFIGS |= {"DHHN on weak labels": get("dhhn").Config(**dhhn.WEAK)}
 CONFIGS |= {"LEAP on HAN's layer": get("leap").Config(encoder="hybrid", similarity="product")}
 CONFIGS |= {"CoLeaF's later epochs": get("coleaf").Config(early_epochs=0)}
 QUICK = dict(width=8, batch_size=8, epochs=2, estimator_epochs=1, attention_heads=2, class_width=4)
-DROPOUTS = ("attention", "visual", "selector", "interaction", "class", "reference")
-NO_DROPOUT = {f"{name}_dropout": 0.0 for name in DROPOUTS} | {"dropout": 0.0}
+DROPOUTS = ("attention_dropout", "visual_dropout", "selector_dropout", "interaction_dropout", "class_dropout", "reference_dropout")
+NO_DROPOUT = dict.fromkeys((*DROPOUTS, "dropout"), 0.0)
 CPU = torch.device("cpu")
 
 every_method = pytest.mark.parametrize("name", CONFIGS)
