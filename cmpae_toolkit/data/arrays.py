@@ -209,20 +209,6 @@ def _read(places: Sequence[Place], video: str) -> Sequence[np.ndarray]:
         return [np.array(array, np.float16 if array.dtype == np.float16 else np.float32)]
 
 
-def read_array(path: Path, video: str) -> np.ndarray:
-    """Reads one table of numbers (row, column), float32, from an `.npy` file; `video` says in messages what it belongs to.
-
-    Raises InputError where the file is missing or damaged, or holds anything but finite numbers on two axes.
-    """
-    array = _mapped(path, video)
-    if array.dtype.kind not in "fiu" or array.ndim != 2 or not 0 < array.size <= LARGEST_FILE:
-        raise InputError(f"{path} ({video}) holds {array.dtype} of shape {array.shape}, not a table of numbers: {ADVICE}.")
-    values = np.array(array, np.float32)
-    if not np.isfinite(values).all():
-        raise InputError(f"{path} ({video}) holds NaN or infinite values: {ADVICE}.")
-    return values
-
-
 def _mapped(path: Path, video: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():
