@@ -21,7 +21,7 @@ from .errors import InputError
 from .method import Method
 from .methods import get
 from .methods.ave_names import AVE_NAMES, AVE_SIZES
-from .methods.avvp_names import FRAMES, LLP_HEADS, LLP_NAMES, LLP_READINGS, OPTIONAL, UNUSED  # noqa: F401
+from .methods.avvp_names import FRAMES, LLP_HEADS, LLP_NAMES, LLP_READINGS, OPTIONAL
 
 # their names -> ours, one table a method; what fits no row is refused, and what their code never uses has no name here (None)
 NAMES: dict[str, list[tuple[str, str | None]]] = {**LLP_NAMES, **AVE_NAMES}

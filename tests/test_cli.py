@@ -145,14 +145,6 @@ def test_errors_are_one_sentence(arguments, message, capsys, tmp_path, monkeypat
     assert last.startswith("cmpae: ") and message in last and "Traceback" not in error
 
 
-def test_help_of_every_command(capsys):
-    for command in ("doctor", "pack", "train", "predict", "evaluate"):
-        with pytest.raises(SystemExit) as stop:
-            cli.main([command, "--help"])
-        assert stop.value.code == 0
-    assert "--checkpoint" in capsys.readouterr().out
-
-
 def test_out_must_be_a_folder(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(["train", "--data", "tiny", "--out", str(tmp_path / "file")]) == 2

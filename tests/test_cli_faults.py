@@ -76,11 +76,14 @@ def test_notices_and_leaks_are_told(folder, tmp_path, capsys):
     row = lists["eval_audio.csv"].read_text().splitlines()[1]
     with open(lists["eval_audio.csv"], "a") as file:
         file.write(f"{row}\n{row}\n")
+    for path in (data / "feats" / "clip").glob("*.npy"):
+        np.save(path, np.ones_like(np.load(path)))
     out = tmp_path / "run"
     assert cli.main(["train", "--data", str(data), *SMALL, "--out", str(out)]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cmpae: note:")]
     assert sum("duplicate row (2)" in line for line in notes) == 1
     assert sum("1 videos of train are in test, too" in line for line in notes) == 1
+    assert any("odd features" in line and "feats/clip" in line and "do not change over time" in line for line in notes)
     record = json.loads((out / "run.json").read_text())
     assert len(record["notices"]["test"]) >= 2 and sum("stands in line" in text for text in record["notices"]["test"]) == 2
     name = leaked.split("\t")[0]

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -170,6 +172,14 @@ sys.exit(cli.main(["evaluate", "--data", "tiny"]))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (result.returncode, result.stderr) == (130, "cmpae: stopped.\n")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_run_writes_where_train_does():
+    text = subprocess.run(["make", "--dry-run", "run"], cwd=docs_commands.ROOT, capture_output=True, text=True, timeout=60).stdout
+    words = shlex.split(next(line for line in text.splitlines() if "/cmpae " in line))
+    train = _commands.parse(words[1:])
+    assert (train.data, train.out, train.overwrite, train.figures) == ("small", None, True, Path("figures"))
 
 
 def test_default_places(tmp_path, monkeypatch):

@@ -102,8 +102,7 @@ def _split(folder: Path, kind: str, split: str, read: Annotations | InputError, 
         return about | {"usable": False, "problem": str(source)}
     missing = [f"{name}: {looked_for}" for name, looked_for in source.index.missing.items()]
     about |= {"title": f"{source.about.name} ({split})", "complete": len(source.index.ids), "missing": _counted(missing)}
-    seconds = source.about.snippet_seconds if kind == "own" else source.snippet_seconds  # published snippets last 1 s
-    about |= {"modalities": dict(source.index.modalities), "snippet_seconds": seconds}
+    about |= {"modalities": dict(source.index.modalities), "snippet_seconds": source.snippet_seconds}
     problems = _features(source, kind, about)
     if missing and chosen != options:
         problems.append(f"{len(missing)} of {about['videos']} videos have no features, the first {missing[0]}.")

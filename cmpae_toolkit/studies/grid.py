@@ -7,7 +7,6 @@ of its data. Finished runs are never repeated; a failed one is recorded with its
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
 from ..train import fit
-from .identity import Identity, identify, identity_of, tell, write_manifest
+from .identity import Identity, check_replaceable, identify, identity_of, tell, write_manifest
 from .records import collect, failures, is_finished, read
 from .workers import Task, backend, finish, results
 
@@ -186,7 +185,7 @@ def train_and_evaluate(
     sets = {split: data.load(data_name, split, **options) for split in data.splits}
     with hold(out):
         if not overwrite:
-            _check_replaceable(out, config, sets)
+            check_replaceable(out, config, sets)
         found = tell({split: replace(s, notices=(*s.notices, *data.feature_notices(s))) for split, s in sets.items()})
         trained, result = _train_and_score(
             config, data_name, sets.__getitem__, "test", device, folder=out, resume=resume, mixed_precision=mixed_precision,
@@ -202,22 +201,6 @@ def train_and_evaluate(
     if figures is not None:
         save_figures(trained.run, test, Path(figures))
     return result
-
-
-def _check_replaceable(out: Path, config: MethodConfig, sets: Mapping[str, VideoSet]) -> None:
-    """Raises InputError, naming what differs, when a folder holds a finished run of another config, seed or other data."""
-    try:
-        record = read_json(out / "run.json")
-        about, stored = dict(record["data"]), dict(record["config"])
-    except (InputError, KeyError, TypeError, ValueError):
-        return  # no finished run
-    theirs = about.get("checksums") or {"train": about.get("checksum"), "test": about.get("test_checksum")}
-    differing = [] if all(sets[split].checksum() == theirs[split] for split in theirs) else ["data"]
-    ours = json.loads(json.dumps(config.to_dict()))
-    differing += [name for name in ours | stored if ours.get(name) != stored.get(name)]
-    if differing:
-        what = f"{', '.join(differing[:4])}{' and more' if len(differing) > 4 else ''}"
-        raise InputError(f"{out} holds a finished run that differs in {what}: choose another folder, or give overwrite=True.")
 
 
 def _train_and_score(

@@ -1,9 +1,10 @@
-"""Which data a stored run belongs to: their content, by checksum, and never the name of a folder."""
+"""Which data a stored run belongs to: their content, by checksum, and never the name of a folder; and what is odd about them."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import data
-from .._files import write_json
+from .._files import read_json, write_json
+from ..config import MethodConfig
 from ..data.videoset import VideoSet
-from ..errors import InputWarning
+from ..errors import InputError, InputWarning
 
 MANIFEST = "data.json"  # beside the runs on a data set: its identity in full
 
@@ -92,6 +94,22 @@ def identity_of(data_name: str | Path, sets: Mapping[str, VideoSet]) -> Identity
         short_name(data_name), first.name, first.simulated, {split: videos.checksum() for split, videos in sets.items()},
         {split: len(videos) for split, videos in sets.items()}, first.categories,
     )
+
+
+def check_replaceable(out: Path, config: MethodConfig, sets: Mapping[str, VideoSet]) -> None:
+    """Raises InputError, naming what differs, when a folder holds a finished run of another config, seed or other data."""
+    try:
+        record = read_json(out / "run.json")
+        about, stored = dict(record["data"]), dict(record["config"])
+    except (InputError, KeyError, TypeError, ValueError):
+        return  # no finished run
+    theirs = about.get("checksums") or {"train": about.get("checksum"), "test": about.get("test_checksum")}
+    differing = [] if all(sets[split].checksum() == theirs[split] for split in theirs) else ["data"]
+    ours = json.loads(json.dumps(config.to_dict()))
+    differing += [name for name in ours | stored if ours.get(name) != stored.get(name)]
+    if differing:
+        what = f"{', '.join(differing[:4])}{' and more' if len(differing) > 4 else ''}"
+        raise InputError(f"{out} holds a finished run that differs in {what}: choose another folder, or give overwrite=True.")
 
 
 def short_name(data_name: str | Path) -> str:

@@ -9,6 +9,7 @@ import pytest
 from ave_folder import LLP_VIDEOS, features, put, write_ave, write_feats, write_llp
 
 from cmpae_toolkit import cli
+from cmpae_toolkit._commands.on_data import diagnose
 from cmpae_toolkit.data import doctor, list_version, pack
 from cmpae_toolkit.data.ave import AVE_CATEGORIES
 from cmpae_toolkit.data.simulation import simulate as simulator
@@ -165,17 +166,25 @@ def test_the_published_lists(shared):
 def test_terminal_and_exit_status(llp, capsys):
     assert cli.main(["doctor", "--data", "llp"]) == 0
     said = capsys.readouterr().out
-    assert "llp: usable" in said and "train: 2 videos, 25 categories, 2 complete, audio 10 x 4" in said
+    assert "llp: usable" in said and "train: 2 videos, 25 categories, 2 complete, audio (audio) 10 x 4" in said
     assert f"list {llp / 'AVVP_train.csv'}: other (sha256" in said
     (llp / "feats" / "vggish" / "bbbbbbbbbb0.npy").unlink()
     assert cli.main(["doctor", "--data", "llp"]) == 1
     said = capsys.readouterr().out
     assert "NOT usable" in said and "1 of 2 videos have no features" in said and "    missing bbbbbbbbbb0_0_10: " in said
-    assert cli.main(["doctor", "--data", "llp", "--skip-missing", "--json"]) == 0
+    assert cli.main(["doctor", "--data", "llp", "--missing", "skip", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["usable"] and found["splits"]["train"]["complete"] == 1 and found["machine"]["cpus"] >= 1
 
 
+def test_a_folder_that_does_not_say_how_long_snippets_last(tiny, tmp_path, capsys):
+    for split in tiny:
+        split.to_folder(tmp_path / "own")
+    (tmp_path / "own" / "dataset.json").write_text('{"streams": {}}')
+    assert cli.main(["doctor", "--data", str(tmp_path / "own")]) == 0
+    assert "10 snippets of 1 s a video" in capsys.readouterr().out
+
+
 def test_diagnosis_names_the_machine(llp):
-    found = cli.diagnose("llp")
+    found = diagnose("llp")
     assert {"torch", "numpy"} <= found["versions"].keys() and found["device"] and isinstance(found["machine"]["gpus"], list)
