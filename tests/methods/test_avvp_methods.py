@@ -11,6 +11,7 @@ import torch
 from recipe import GOLDEN, SEED, golden, inputs
 
 from cmpae_toolkit import losses, released
+from cmpae_toolkit.batches import autocast
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
@@ -421,7 +422,7 @@ FIELDS = {  # every field that a method adds, or has another default for, with a
 }
 
 
-def first_step(config):
+def first_step(config, mixed_precision=False):
     """The weighted loss of one training batch and the gradient's norm, with all random numbers the same."""
     torch.manual_seed(0)
     spec = DataSpec(("A", "B", "C"), 5, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(6, 2, "visual")})
@@ -433,8 +434,9 @@ def first_step(config):
     targets = {"modality_label": weak.unsqueeze(1) * torch.tensor([[[1.0], [0]], [[0], [1]], [[1], [1]]]), "snippet_label": wanted}
     features = {"audio": torch.randn(3, 5, 4), "frames": torch.randn(3, 10, 6)}
     batch = Batch(features, weak, None, targets, {"events": torch.tensor([0.5, 0.8])})
-    named = model.losses(batch, Moment(2 if config.method == "cvcms" else 4, 0, 1))
-    loss = losses.total(named, config)
+    with autocast(torch.device("cpu"), mixed_precision):
+        named = model.losses(batch, Moment(2 if config.method == "cvcms" else 4, 0, 1))
+        loss = losses.total(named, config)
     loss.backward()
     return loss.item(), gradient_norm(model)
 
@@ -443,6 +445,12 @@ def first_step(config):
 def test_every_own_field_matters(name, field):
     base = get(name).Config().adopting(width=16, contrastive_after=1)
     assert first_step(base.changed(**{field: FIELDS[name][field]})) != pytest.approx(first_step(base), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_step_in_bfloat16_is_finite(name):
+    """Where probabilities of 1 are not told from those that the losses keep away from 1, a logarithm is infinite."""
+    assert np.isfinite(first_step(get(name).Config().adopting(width=16, contrastive_after=1), mixed_precision=True)).all()
 
 
 @pytest.mark.parametrize("name", FIELDS)
