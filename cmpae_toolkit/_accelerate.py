@@ -19,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
 from . import labels, losses
-from .batches import autocast
 from .checkpoint import Run
 from .config import Config
 from .data.videoset import VideoSet
@@ -74,12 +73,7 @@ class GraphedStep(PlainStep):
         batch, outputs = replace(given, features=features, weak_label=given.weak_label.clone(), valid=valid), {}
 
         def step() -> None:
-            with autocast(self.device, self.mixed_precision, cache=False):
-                named = self.method.losses(batch, moment)
-                loss = losses.total(named, self.method.config)
-            loss.backward()
-            self.optimizer.step()
-            outputs.update({name: value.detach() for name, value in {"loss": loss, **named}.items()})
+            outputs.update(self.step(batch, moment, cache=False))
 
         def plain() -> None:
             self.optimizer.zero_grad(set_to_none=True)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +29,6 @@ from .method import Batch, Method, Moment, Supervision
 from .methods import get
 
 SEED_STRIDE = 100_003  # a prime between the seeds of runs, so that no two runs share an epoch's seed
-
-Step = Callable[[Batch, Moment], dict[str, Tensor]]  # one step of the optimiser; the named losses, and their weighted sum as "loss"
 
 
 def fit(
@@ -80,11 +78,16 @@ class PlainStep:
                 group["lr"] = rate
 
     def __call__(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """One step; the named losses, and their weighted sum as "loss"."""
+        self.optimizer.zero_grad(set_to_none=True)
+        return self.step(batch, moment)
+
+    def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
+        """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision):
+        with autocast(self.device, self.mixed_precision, cache):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if config.clip_gradient is not None:
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), config.clip_gradient)

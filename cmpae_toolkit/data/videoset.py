@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ class VideoSet:
     def snippets(self) -> int:
         return min(x.shape[1] for x in self.features.values())
 
-    @property
+    @cached_property  # every batch asks for its rows
     def valid(self) -> np.ndarray | None:
         """Tells which snippets exist (video, modality, snippet), bool; None where every video has all of them in both modalities."""
         if self.lengths is None and self.present is None:
