@@ -50,7 +50,8 @@ class MethodConfig:
     snippet_threshold: Share = 0.5
     search_thresholds: tuple[Modality, ...] = ()  # modalities whose video thresholds are chosen per category on val
     threshold_candidates: tuple[Share, ...] = (0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
-    threshold_epoch: Share = 0.4  # thresholds are chosen with the weights of this share of the epochs
+    threshold_epoch: Share | None = 0.4  # thresholds are chosen with the weights of this share of the epochs; None: of the best epoch
+    threshold_shrinkage: Share = 0.0  # how far each chosen threshold is then drawn back to the fixed one: 1 is all the way
 
     def __post_init__(self) -> None:
         for name, hint in hints(type(self)).items():
@@ -168,7 +169,7 @@ class Config(JoMoLDConfig):
     # Losses (Eq. 5, 8-11)
     risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] = "log"  # psi in Eq. 5, or another evidential risk
     fisher_weight: Weight = 0.005  # lambda_1 of the risk "fisher": weight of -log det of the Fisher information
-    reduction: Literal["sum", "mean"] = "sum"  # over categories; videos are always averaged
+    reduction: Literal["sum", "mean"] = "mean"  # over categories; videos are always averaged
     audio_weight: Weight = 1.0
     mutual_weight: Weight = 1.0
     kl_weight: Weight = 0.0
@@ -188,16 +189,16 @@ class Config(JoMoLDConfig):
             raise InputError("pooling 'opinions' needs one attention for both evidences: set separate_attention to false.")
 
 
-# JoMoLD as changes in CMPAE's config: the backbone's row of Table 5. It trains as `JoMoLDConfig()` does, bit for bit.
-JOMOLD: dict[str, Any] = dict(
-    evidential=False, absence_from="uni_modal", joint="mmil", reduction="mean", audio_weight=2.0, mutual_weight=0.0,
-)
+# CMPAE without its three mechanisms: the backbone's row of Table 5, at CMPAE's loss weights
+BACKBONE: dict[str, Any] = dict(evidential=False, absence_from="uni_modal", joint="mmil", mutual_weight=0.0)
+# JoMoLD as changes in CMPAE's config: the backbone at its own loss weights. It trains as `JoMoLDConfig()` does, bit for bit.
+JOMOLD: dict[str, Any] = BACKBONE | dict(audio_weight=2.0)
 
 RELEASED: dict[str, Any] = dict(
     embedding_activation="elu", self_attention_share=0.2, selector="additive", selector_dropout=0.2,
     evidence_temperature=0.8, evidence_clamp=10.0, pooling="logits", separate_attention=True,
     joint="sigmoid", joint_input="embedded", joint_fusion="layer_first",
-    reduction="mean", audio_weight=2.0, visual_weight=0.6, joint_weight=0.6,
+    audio_weight=2.0, visual_weight=0.6, joint_weight=0.6,
     mutual_tie="audio", joint_vacuity_floor=0.9, noise_warm_up="released", epochs=20,
     inference_self_share=0.3, audio_video_threshold=0.45, visual_video_threshold=0.45, snippet_threshold=0.25,
     search_thresholds=("visual",),
@@ -223,20 +224,25 @@ SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+def _is_ave(data_name: str) -> bool:
+    return str(data_name).rpartition("-")[2] == "ave"
+
+
 def preset_for(data_name: str, preset: str | None = None) -> str:
     """The preset's name: the given one, else CMPAE_PRESET, else "ave" for AVE (real or simulated), else "paper"."""
-    preset = preset or os.environ.get("CMPAE_PRESET") or ("ave" if str(data_name).rpartition("-")[2] == "ave" else "paper")
+    preset = preset or os.environ.get("CMPAE_PRESET") or ("ave" if _is_ave(data_name) else "paper")
     if preset not in presets:
         raise InputError(f"there is no preset {preset!r}: use one of {', '.join(presets)}.")
     return preset
 
 
 def config_for(data_name: str, preset: str | None = None) -> MethodConfig:
-    """The preset that `preset_for` names, with `SIMULATED_CHANGES` where the data are a small simulated set."""
+    """The preset that `preset_for` names, for AVE's task where the data are AVE, with `SIMULATED_CHANGES` where they are a small
+    simulated set."""
     name = str(data_name)
     short = name.removeprefix("simulated-")
     changes = SIMULATED_CHANGES.get(name, SIMULATED_CHANGES[short] if short in ("tiny", "small") else {})
-    return presets[preset_for(name, preset)].adopting(**changes)
+    return presets[preset_for(name, preset)].adopting(**(AVE if _is_ave(name) else {}), **changes)
 
 
 @dataclass(frozen=True)

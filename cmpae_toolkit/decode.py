@@ -128,13 +128,22 @@ def probabilities(evidence) -> dict[str, np.ndarray]:
     return {name: getattr(evidence, name).probability.detach().cpu().numpy() for name in ("snippet", "video", "joint")}
 
 
+def choose_thresholds(config: MethodConfig, evidence, reference: np.ndarray, start: Thresholds) -> Thresholds:
+    """`choose_video_thresholds` for each modality that the config names, one after the other from `start`."""
+    for modality in config.search_thresholds:
+        candidates, shrinkage = config.threshold_candidates, config.threshold_shrinkage
+        start = choose_video_thresholds(evidence, reference, start, modality, candidates, shrinkage)
+    return start
+
+
 def choose_video_thresholds(
-    evidence, reference: np.ndarray, start: Thresholds, modality: str, candidates: Sequence[float]
+    evidence, reference: np.ndarray, start: Thresholds, modality: str, candidates: Sequence[float], shrinkage: float = 0.0
 ) -> Thresholds:
     """Per category the video threshold with the best event-level F of that modality's track on validation (ties: the larger).
 
     One category at a time with the others at their value in `start`, from one forward pass: changing one category's
     threshold changes only that category's term in each video's mean. Cost: linear in videos, categories and candidates.
+    `shrinkage` in 0..1 draws what was found back towards `start`, for validation sets in which a category occurs a few times only.
     """
     m = MODALITIES.index(modality)
     p = probabilities(evidence)
@@ -157,7 +166,7 @@ def choose_video_thresholds(
     # rounding, so that equal scores reached by different sums tie; the last of the tied is the larger threshold
     best = len(ordered) - 1 - np.argmax(np.round(scores, 12)[::-1], axis=0)
     video = start.video.copy()
-    video[m] = np.asarray(ordered)[best]
+    video[m] = (1 - shrinkage) * np.asarray(ordered)[best] + shrinkage * start.video[m]
     return replace(start, video=video)
 
 

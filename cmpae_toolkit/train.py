@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -149,11 +150,10 @@ class Training:
             if thresholds.both is not None:
                 self.thresholds = thresholds
         self.history.append(row)
-        if epoch == max(1, round(config.threshold_epoch * config.epochs)):
-            for modality in config.search_thresholds:
-                self.thresholds = decode.choose_video_thresholds(
-                    predicted, reference, self.thresholds, modality, config.threshold_candidates
-                )
+        at = self.best_epoch if config.threshold_epoch is None else max(1, round(config.threshold_epoch * config.epochs))
+        if epoch == at and config.search_thresholds:
+            chosen = decode.choose_thresholds(config, predicted, reference, self.start_thresholds)
+            self.thresholds = replace(self.thresholds, video=chosen.video)
         self.epoch = epoch
         return row
 

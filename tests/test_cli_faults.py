@@ -145,7 +145,7 @@ def test_two_trainings_into_one_folder(run_folder, tmp_path, capsys):
         assert f"process {holder.pid} is writing to {tmp_path}" in error_of(train, capsys)
         tables = ["tables", "5", "--data", "tiny", "--results", tmp_path, "--seeds", "1"]
         assert f"process {holder.pid}" in error_of(tables, capsys)
-        assert f"process {holder.pid}" in error_of(["study", "one_sided", "--data", "tiny", "--out", tmp_path], capsys)
+        assert f"process {holder.pid}" in error_of(["study", "schedule_search", "--data", "tiny", "--out", tmp_path], capsys)
     finally:
         holder.kill()
         holder.communicate()
@@ -174,7 +174,7 @@ VERBS = {
     "predict": ["predict", "--data", "tiny", "--checkpoint", "RUN", "--out"],
     "evaluate": ["evaluate", "--data", "tiny", "--checkpoint", "RUN", "--json"],
     "tables": ["tables", "5", "--data", "tiny", "--seeds", "1", "--results"],
-    "study": ["study", "one_sided", "--data", "tiny", "--seeds", "1", "--out"],
+    "study": ["study", "schedule_search", "--data", "tiny", "--seeds", "1", "--out"],
 }
 
 

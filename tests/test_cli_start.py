@@ -134,8 +134,8 @@ def test_study(tmp_path, capsys, monkeypatch):
     def echo(data: Sequence[str] = ("small",), *, seeds: int = 3, out: Path = Path("runs"), extend: bool = False) -> pd.DataFrame:
         return pd.DataFrame({"said": [f"{' '.join(data)}; {seeds}; {out.name}; {extend}"]})
 
-    monkeypatch.setattr("cmpae_toolkit.studies.one_sided.run", echo)
-    assert cli.main(["study", "one_sided", "--data", "tiny", "small", "--seeds", "1", "--out", str(tmp_path), "--extend"]) == 0
+    monkeypatch.setattr("cmpae_toolkit.studies.differences.run", echo)
+    assert cli.main(["study", "differences", "--data", "tiny", "small", "--seeds", "1", "--out", str(tmp_path), "--extend"]) == 0
     assert f"tiny small; 1; {tmp_path.name}; True" in capsys.readouterr().out
 
 

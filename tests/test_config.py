@@ -18,7 +18,7 @@ from cmpae_toolkit.config import (
     presets,
 )
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.studies.ablations import DIFFERENCES, EVIDENTIAL_LOSSES, TABLE_5, TABLE_6
+from cmpae_toolkit.studies.ablations import DIFFERENCES, EVIDENTIAL_LOSSES, OWN_WEIGHTS, TABLE_5, TABLE_6
 
 
 def test_paper_is_the_default():
@@ -49,7 +49,7 @@ def test_tables_have_the_papers_rows():
     assert list(TABLE_5) == ["backbone (JoMoLD)", "EDL", "EDL + PAEC", "EDL + JML", "EDL + PAEC + JML"]
     assert len(TABLE_6) == 7
     assert all(Config(**changes) for changes in [*TABLE_5.values(), *TABLE_6.values()])
-    assert presets["jomold"].difference(Config(**TABLE_5["backbone (JoMoLD)"])) == {}
+    assert presets["jomold"].difference(Config(**OWN_WEIGHTS["backbone, JoMoLD's weights"])) == {}
 
 
 def test_round_trip_through_json():

@@ -12,7 +12,7 @@ from ..errors import InputError
 STUDIES: dict[str, str] = {
     "differences": "cmpae_toolkit.studies.differences:run",
     "evidence_study": "cmpae_toolkit.studies.evidence_study:run",
-    "one_sided": "cmpae_toolkit.studies.one_sided:run",
+    "improved_search": "cmpae_toolkit.studies.improved_search:run",
     "schedule_search": "cmpae_toolkit.studies.schedule_search:run",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data
-from ..config import JOMOLD, RELEASED, MethodConfig, config_for, preset_for, presets
+from ..config import BACKBONE, JOMOLD, RELEASED, MethodConfig, config_for, preset_for, presets
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 SIZE = ("width", "estimator_epochs")  # baselines keep their own schedules, at this size
@@ -24,15 +24,13 @@ def table_config(data_name: str) -> MethodConfig:
 
 def table_runs(data_name: str) -> dict[str, MethodConfig]:
     """label -> config of every run that some table shows for this data set: Tables 5 and 6, the baselines with schedules of
-    their own, the released code and the pooled rows with and without the mechanisms. For AVE only the methods of Table 3 that run there."""
+    their own, the released code and the rows with pooled opinions, with and without the mechanisms."""
     base = table_config(data_name)
-    if base.task == "localization":
-        return {"EDL + PAEC + JML": base, "backbone (JoMoLD)": base.changed(**JOMOLD), "JoMoLD": _baseline(base, "jomold")}
-    ablations = {label: base.changed(**changes) for label, changes in {**TABLE_5, **TABLE_6}.items() if label not in SAME}
+    rows = {**TABLE_5, **OWN_WEIGHTS, **TABLE_6, **ABLATIONS_OF_POOLED}
+    ablations = {label: base.changed(**changes) for label, changes in rows.items() if label not in SAME}
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
-    pooled = {label: base.changed(**changes) for label, changes in ABLATIONS_OF_POOLED.items()}
-    return ablations | {label: _baseline(base, preset) for label, preset in OWN_SCHEDULES.items()} | released | pooled
+    return ablations | {label: _baseline(base, preset) for label, preset in OWN_SCHEDULES.items()} | released
 
 
 def _baseline(base: MethodConfig, preset: str) -> MethodConfig:
@@ -46,21 +44,21 @@ REAL_SIZE: dict[str, Any] = dict(width=128, batch_size=64, epochs=15, estimator_
 
 
 def study_config(data_name: str) -> MethodConfig:
-    """The preset `paper` in the size of the studies for a data set (a name or a folder)."""
-    return config_for(data_name, "paper").changed(**({} if data.simulated_size(data_name) else REAL_SIZE))
+    """The preset `paper` (`ave` for AVE) in the size of the studies for a data set (a name or a folder)."""
+    return config_for(data_name, preset_for(data_name)).changed(**({} if data.simulated_size(data_name) else REAL_SIZE))
 
 
 # The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED
 DIFFERENCES: dict[str, dict[str, Any]] = {
     "ELU after every embedding": dict(embedding_activation="elu"),
     "x mixed with self-attention only": dict(self_attention_share=0.2),
-    "additive selector": dict(selector="additive", selector_dropout=0.2),
+    "additive selector": dict(selector="additive"),
     "evidence temperature and clamp": dict(evidence_temperature=0.8, evidence_clamp=10.0),
     "logits pooled, not evidence": dict(pooling="logits"),
     "attention of its own for absence": dict(separate_attention=True),
+    "dropout in the selector": dict(selector_dropout=0.2),
     "sigmoid joint branch": dict(joint="sigmoid"),
     "joint branch from the embedding": dict(joint_input="embedded", joint_fusion="layer_first"),
-    "mean over categories": dict(reduction="mean"),
     "loss weights 2, 0.6, 0.6": dict(audio_weight=2.0, visual_weight=0.6, joint_weight=0.6),
     "ties of the selector to audio": dict(mutual_tie="audio"),
     "joint vacuity at least 0.9": dict(joint_vacuity_floor=0.9),
@@ -88,7 +86,7 @@ _NO_JML: dict[str, Any] = dict(mutual_weight=0.0, joint="mmil")
 
 
 TABLE_5: dict[str, dict[str, Any]] = {
-    "backbone (JoMoLD)": JOMOLD,
+    "backbone (JoMoLD)": BACKBONE,
     "EDL": _NO_JML | dict(absence_from="uni_modal"),
     "EDL + PAEC": _NO_JML,
     "EDL + JML": dict(absence_from="uni_modal"),
@@ -116,13 +114,14 @@ ABLATIONS_OF_RELEASED: dict[str, dict[str, Any]] = {
 }
 
 
-# The paper's rows with two of the released code's choices, pooled logits and the additive selector: changes against `paper`
-_POOLED: dict[str, Any] = dict(pooling="logits", selector="additive")
-
-
+# Table 5's evidential rows with the snippets' opinions pooled instead of their evidence, which is ours: changes against `paper`
 ABLATIONS_OF_POOLED: dict[str, dict[str, Any]] = {
-    f"{row}, logits pooled": TABLE_5[row] | _POOLED for row in ("EDL + PAEC + JML", "EDL + PAEC", "EDL")
+    f"{row}, opinions pooled": TABLE_5[row] | dict(pooling="opinions") for row in reversed(TABLE_5) if TABLE_5[row] is not BACKBONE
 }
+
+
+# A sixth row of Table 5: the backbone with the loss weights that its authors chose, not those of the other rows
+OWN_WEIGHTS: dict[str, dict[str, Any]] = {"backbone, JoMoLD's weights": JOMOLD}
 
 
 # Size and schedule of our rows in the tables, the same for every row of a data set; chosen on val by the study schedule_search.

@@ -28,13 +28,17 @@ CLAIMS: dict[str, tuple[str, str]] = {  # what Tables 5 and 6 claim: the better 
     "u_uni helps": (FULL, "w/o u_uni"),
     "delta(c) helps": (FULL, "w/o delta(c)"),
 }
-MORE_CLAIMS: dict[str, tuple[str, str]] = {  # not of the paper: the same of the released code, and with pooled logits
+MORE_CLAIMS: dict[str, tuple[str, str]] = {  # not of the paper: the same of the released code, and with pooled opinions
     "PAEC helps the released code": ("released code", "released code w/o PAEC"),
     "JML helps the released code": ("released code", "released code w/o JML"),
     "both help the released code": ("released code", "released code w/o both"),
-    "EDL helps the backbone, logits pooled": ("EDL, logits pooled", "backbone (JoMoLD)"),
-    "PAEC helps EDL, logits pooled": ("EDL + PAEC, logits pooled", "EDL, logits pooled"),
-    "JML helps EDL + PAEC, logits pooled": (f"{FULL}, logits pooled", "EDL + PAEC, logits pooled"),
+    "EDL helps the backbone, opinions pooled": ("EDL, opinions pooled", "backbone (JoMoLD)"),
+    "PAEC helps EDL, opinions pooled": ("EDL + PAEC, opinions pooled", "EDL, opinions pooled"),
+    "JML helps EDL, opinions pooled": ("EDL + JML, opinions pooled", "EDL, opinions pooled"),
+    "PAEC helps EDL + JML, opinions pooled": (f"{FULL}, opinions pooled", "EDL + JML, opinions pooled"),
+    "JML helps EDL + PAEC, opinions pooled": (f"{FULL}, opinions pooled", "EDL + PAEC, opinions pooled"),
+    "pooling opinions helps EDL": ("EDL, opinions pooled", "EDL"),
+    "pooling opinions helps the full model": (f"{FULL}, opinions pooled", FULL),
 }
 
 

@@ -29,6 +29,7 @@ from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
 from ..train import fit
+from . import one_sided
 from .identity import Identity, check_replaceable, identify, identity_of, tell, write_manifest
 from .records import collect, failures, is_finished, read
 from .workers import Task, backend, finish, results
@@ -165,6 +166,7 @@ def run(
     return record | {
         "split": job.split, "scores": score(job.config, trained.rolls, reference),
         "per_video": _type_per_video(trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
+        "one_sided": one_sided.shares(trained.rolls, reference),
         "val_by_snippet_threshold": curve, "history": trained.run.history.round(5).to_dict("list"),
     } | {name: measure(trained) for name, measure in (measures or {}).items()}
 

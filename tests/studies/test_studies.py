@@ -11,7 +11,9 @@ import pytest
 from cmpae_toolkit import data, studies
 from cmpae_toolkit.config import Config
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.studies import differences, evidence_study, one_sided, records, schedule_search
+from cmpae_toolkit.inference import predict
+from cmpae_toolkit.model import CMPAE
+from cmpae_toolkit.studies import differences, evidence_study, improved_search, one_sided, records, schedule_search
 from cmpae_toolkit.studies.grid import Job, run_grid
 
 SMALL = Config(width=16, batch_size=16, epochs=2, estimator_epochs=1, learning_rate=4e-3)
@@ -39,10 +41,10 @@ def test_the_room_opens_without_torch_and_pandas():
 
 
 def test_differences(tmp_path, monkeypatch):
-    monkeypatch.setattr(differences, "DIFFERENCES", {"mean over categories": {"reduction": "mean"}})
+    monkeypatch.setattr(differences, "DIFFERENCES", {"sum over categories": {"reduction": "sum"}})
     monkeypatch.setattr(differences, "study_config", lambda name: SMALL)
     table = differences.run(["tiny"], seeds=1, out=tmp_path).set_index("variant")
-    assert set(table.index) == {"paper", "released", "jomold", "mean over categories"}
+    assert set(table.index) == {"paper", "released", "jomold", "sum over categories"}
     assert (table["n"] == 1).all() and table.loc["paper", "segment.type difference"] == 0
     configs = {run.variant: run.record["config"] for run in records.collect(tmp_path).itertuples()}
     assert all(c["epochs"] == SMALL.epochs and c["width"] == SMALL.width for c in configs.values()) and not configs["jomold"]["evidential"]
@@ -56,7 +58,7 @@ def test_schedule_search(tmp_path, monkeypatch):
     assert tuple(table.columns) == schedule_search.ROWS
     for run in records.collect(tmp_path).itertuples():
         setting, _, row = run.variant.partition(": ")
-        assert table.loc[("simulated tiny (val)", setting), row] == max(run.record["history"]["mean"])
+        assert table.loc[("simulated tiny (val)", setting), row] == max(run.record["history"]["chosen_by"])
 
 
 def test_shares_worked():
@@ -68,12 +70,38 @@ def test_shares_worked():
     }
 
 
-def test_one_sided(tmp_path, monkeypatch):
-    monkeypatch.setattr(one_sided, "TABLE_5", {"EDL": {}})
-    monkeypatch.setattr(one_sided, "table_runs", lambda name: {"EDL": SMALL})
-    table = one_sided.run(["tiny"], seeds=2, out=tmp_path)
-    stored = [record["shares"]["visual"]["found"] for record in records.collect(tmp_path)["record"]]
+def test_one_sided(tmp_path):
+    runs = run_grid([Job("EDL", SMALL.changed(seed=seed), "tiny") for seed in range(2)], tmp_path)
+    stored = [record["one_sided"]["visual"]["found"] for record in runs["record"]]
+    table = one_sided.mean_shares(runs)
     assert table.loc[("simulated tiny (test)", "EDL"), ("visual", "found")] == pytest.approx(np.mean(stored)) and len(stored) == 2
+
+
+def test_improved_search(tmp_path, monkeypatch):
+    """Test is never scored; a way to read is worth what its rolls score; fixed thresholds are the run's own decoding."""
+    monkeypatch.setattr(improved_search, "study_config", lambda name: SMALL)
+    table = improved_search.run(["tiny"], seeds=1, out=tmp_path, settings=["start", "audio weight 1"])
+    assert set(table.index) == {"start", "audio weight 1"} and (table["runs"] == 1).all()
+    runs = records.collect(tmp_path)
+    record = runs.loc[runs["variant"] == "start", "record"].iloc[0]
+    assert record["split"] == "val" and record["config"]["pooling"] == "opinions"
+    type_scores = [record["scores"][level]["type"] for level in ("segment", "event")]
+    assert record["decodings"]["mixture 0.0, snippet 0.5, fixed"] == pytest.approx(np.mean(type_scores)) == table.loc["start", "mean"]
+    ways = improved_search.decoding_worth(runs, "start")
+    assert len(ways) == 3 * 4 * 3 and ways["mean"].is_monotonic_decreasing
+
+
+def test_thresholds_of_a_fold_never_saw_it(tiny, monkeypatch):
+    """Each fold's thresholds are chosen on the references of the other four."""
+    val, seen = tiny[1], []
+    evidence = predict(CMPAE(SMALL, val.spec).eval(), val)
+    config = SMALL.changed(search_thresholds=("audio",))
+    genuine = improved_search.choose_thresholds
+    monkeypatch.setattr(improved_search, "choose_thresholds", lambda *args: (seen.append(args[2]), genuine(*args))[1])
+    improved_search.cross_validated(config, evidence, val)
+    for k, reference in enumerate(seen):
+        np.testing.assert_array_equal(reference, val.reference[np.arange(len(val)) % 5 != k])
+    assert len(seen) == 5
 
 
 def test_evidence_study(tmp_path, monkeypatch):
@@ -103,8 +131,6 @@ def test_evidence_study(tmp_path, monkeypatch):
     assert study.run("all", 0).data["checksum"] == study.identity.checksums["train"] and len(trained) == count + 1
 
 
-def test_runs_of_another_study_lack_the_shares(tmp_path, monkeypatch):
-    monkeypatch.setattr(one_sided, "TABLE_5", {"EDL": {}})
-    monkeypatch.setattr(one_sided, "table_runs", lambda name: {"EDL": SMALL})
-    run_grid([Job("EDL", SMALL, "tiny")], tmp_path)
-    assert one_sided.run(["tiny"], seeds=1, out=tmp_path).notna().all(axis=None)
+def test_runs_from_before_the_shares_are_left_out():
+    runs = records.collect("full_size")
+    assert len(runs) and one_sided.mean_shares(runs).empty
