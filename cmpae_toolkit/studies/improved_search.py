@@ -23,7 +23,7 @@ from ..decode import Thresholds, choose_thresholds, decode
 from ..inference import predict
 from ..method import Evidence
 from ..model import mix
-from .ablations import study_config
+from .ablations import table_config
 from .grid import Job, Trained, jobs, run_grid
 
 START: dict[str, Any] = dict(
@@ -64,7 +64,7 @@ def run(
     """Trains what is missing in `out` and returns `worth`. `settings`: names of stages 1 and 2 to train; without them all."""
     variants = {"start": {}, **ONE_CHANGE, **JOINED}
     chosen = {name: START | variants[name] for name in settings or variants}
-    grid = [job for seed in range(seeds) for name in data for job in jobs(chosen, study_config(name), [name], [seed], "val")]
+    grid = [job for seed in range(seeds) for name in data for job in jobs(chosen, table_config(name), [name], [seed], "val")]
     return worth(run_grid(grid, out, workers=workers, measures={"decodings": decodings}))
 
 
