@@ -77,6 +77,18 @@ def test_choice_is_the_plain_search(modality):
     assert (chosen.video != start.video).any()
 
 
+def test_shrinkage_draws_the_found_back_to_the_start():
+    evidence, reference = random_evidence()
+    start = Thresholds.of(Config(), CATEGORIES)
+    searched = Config(search_thresholds=("audio", "visual"), threshold_candidates=(0.3, 0.7))
+    whole, half, none = (
+        decode.choose_thresholds(searched.changed(threshold_shrinkage=s), evidence, reference, start).video for s in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_allclose(half[0], (whole[0] + start.video[0]) / 2)  # visual ones are found beside audio ones, so they may differ
+    np.testing.assert_array_equal(none, start.video)
+    assert (whole[0] != start.video[0]).any()
+
+
 def test_ties_take_the_larger():
     evidence, reference = random_evidence()
     evidence = replace(evidence, video=PointEstimate(torch.full((30, 2, 3), 0.9)))  # every candidate opens everything

@@ -149,8 +149,8 @@ OTHER_VALUE = {
 TRAINING_ONLY = {  # proven in test_train.py and test_decode.py
     "denoise", "audio_noise_threshold", "visual_noise_threshold", "epochs", "estimator_epochs", "batch_size", "learning_rate", "decay",
     "decay_epochs", "select_epoch_by", "seed", "inference_self_share", "gate", "audio_video_threshold", "visual_video_threshold",
-    "snippet_threshold", "task", "search_thresholds", "threshold_candidates", "threshold_epoch", "schedule", "warm_up_epochs",
-    "optimizer", "weight_decay", "clip_gradient",
+    "snippet_threshold", "task", "search_thresholds", "threshold_candidates", "threshold_epoch", "threshold_shrinkage", "schedule",
+    "warm_up_epochs", "optimizer", "weight_decay", "clip_gradient",
 }
 CONTEXT = {"kl_epochs": {"kl_weight": 0.5}, "fisher_weight": {"risk": "fisher"}}  # a field that only matters beside another one
 

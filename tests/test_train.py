@@ -110,6 +110,16 @@ def test_thresholds_come_from_their_epochs_weights(tiny):
     assert (five.thresholds.video[1] != 0.45).any() and (five.thresholds.video[0] == 0.45).all()
 
 
+def test_thresholds_of_the_best_epoch(config, tiny):
+    """Without a `threshold_epoch` they are chosen with the weights that are kept."""
+    searched = config.changed(epochs=3, search_thresholds=("visual",), threshold_epoch=None)
+    run = fit(searched, tiny[0], tiny[1], progress=False)
+    evidence, start = predict(run.model, tiny[1]), run.model.thresholds()
+    again = decode.choose_thresholds(searched, evidence, tiny[1].reference, start)
+    np.testing.assert_array_equal(run.thresholds.video, again.video)
+    assert (run.thresholds.video != start.video).any()
+
+
 def test_learning_rate_decays_in_steps(run):
     assert run.history["learning_rate"].tolist() == pytest.approx([5e-4, 5e-4, 5e-4 * 0.25])
 

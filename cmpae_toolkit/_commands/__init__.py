@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 
 from .. import studies
-from ..config import AVE, MethodConfig, config_for, presets
+from ..config import MethodConfig, config_for, presets
 from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
@@ -67,6 +67,4 @@ def _starting_config(arguments: list[str]) -> MethodConfig:
         return config_for(data_name, known.preset)
     if known.preset is not None:
         raise InputError("a preset names its method: give --preset or --method, not both.")
-    sizes = config_for(data_name, "paper").difference(presets["paper"])
-    task = AVE if data_name.rpartition("-")[2] == "ave" else {}
-    return get(known.method).Config().adopting(**sizes, **task)
+    return get(known.method).Config().adopting(**config_for(data_name, "paper").difference(presets["paper"]))

@@ -24,7 +24,7 @@ from ..inference import predict
 from ..method import Evidence
 from ..model import mix
 from .ablations import table_config
-from .grid import Job, Trained, jobs, run_grid
+from .grid import Trained, jobs, run_grid
 
 START: dict[str, Any] = dict(
     pooling="opinions", selector="additive", embedding_activation="elu", self_attention_share=0.2, audio_weight=2.0
@@ -59,7 +59,8 @@ FOLDS = 5  # of val, in which thresholds are chosen on the other folds
 
 
 def run(
-    data: Sequence[str] = ("small",), *, seeds: int = 1, out: Path = Path("runs/improved_search"), workers: int = 1, settings: Sequence[str] = ()
+    data: Sequence[str] = ("small",), *, seeds: int = 1, out: Path = Path("runs/improved_search"), workers: int = 1,
+    settings: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Trains what is missing in `out` and returns `worth`. `settings`: names of stages 1 and 2 to train; without them all."""
     variants = {"start": {}, **ONE_CHANGE, **JOINED}

@@ -35,7 +35,8 @@ def grid(data_names: Sequence[str], seeds: Sequence[int]) -> list[Job]:
 
 
 def val_scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """The best val score (what the epoch is chosen by) of each setting (rows: data, setting) and row of Table 5 (columns), the mean over seeds, in percent."""
+    """The best val score, which the epoch is chosen by, in percent, the mean over seeds: rows (data, setting), columns the rows of
+    Table 5."""
     runs = runs.assign(val=[max(record["history"]["chosen_by"]) for record in runs["record"]])
     runs[["setting", "row"]] = runs["variant"].str.split(": ", expand=True)
     return runs.pivot_table(index=["data", "setting"], columns="row", values="val")[list(ROWS)]

@@ -59,7 +59,7 @@ def test_effects(model, batch):
     forward = table["factor on ê"] > 1
     assert set(table.index[forward]) == set(list(DIFFERENCES)[:6])
     assert table.loc["additive selector", "factor on e"] == 1 < table.loc["additive selector", "factor on ê"]
-    assert table.loc["mean over categories", "cosine"] < 1 and table.loc["mean over categories", "mean |Δp|"] == 0
+    assert table.loc["loss weights 2, 0.6, 0.6", "cosine"] < 1 and table.loc["loss weights 2, 0.6, 0.6", "mean |Δp|"] == 0
     assert set(table.index[table["new tensors"] > 0]) == {"attention of its own for absence", "sigmoid joint branch"}
 
 

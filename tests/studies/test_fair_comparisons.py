@@ -5,7 +5,15 @@ import pytest
 from cmpae_toolkit.config import RELEASED, Config, MethodConfig, presets
 from cmpae_toolkit.studies import claims, improved_search
 from cmpae_toolkit.studies.ablations import (
-    ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, DIFFERENCES, EVIDENTIAL_LOSSES, OWN_WEIGHTS, SAME, TABLE_5, TABLE_6, table_runs,
+    ABLATIONS_OF_POOLED,
+    ABLATIONS_OF_RELEASED,
+    DIFFERENCES,
+    EVIDENTIAL_LOSSES,
+    OWN_WEIGHTS,
+    SAME,
+    TABLE_5,
+    TABLE_6,
+    table_runs,
 )
 
 MECHANISMS = {"EDL": {"evidential"}, "PAEC": {"absence_from"}, "JML": {"mutual_weight", "joint"}}
@@ -14,7 +22,8 @@ TABLE_6_FIELDS = {
     "w/o u_av": {"use_joint_vacuity"}, "w/o u_uni": {"use_unimodal_vacuity"}, "w/o delta(c)": {"use_modality_selector"}, "CMPAE": set(),
 }
 TABLE_5_MECHANISMS = {
-    "backbone (JoMoLD)": set(), "EDL": {"EDL"}, "EDL + PAEC": {"EDL", "PAEC"}, "EDL + JML": {"EDL", "JML"}, "EDL + PAEC + JML": set(MECHANISMS),
+    "backbone (JoMoLD)": set(), "EDL": {"EDL"}, "EDL + PAEC": {"EDL", "PAEC"}, "EDL + JML": {"EDL", "JML"},
+    "EDL + PAEC + JML": set(MECHANISMS),
 }
 SETS = ("small", "real_media", "simulated-avep", "simulated-ave")
 
@@ -44,14 +53,19 @@ def test_every_other_row_touches_what_its_name_says(name):
     assert changed(runs["backbone, JoMoLD's weights"], runs["backbone (JoMoLD)"]) == {"audio_weight"} and len(OWN_WEIGHTS) == 1
     for label in ABLATIONS_OF_POOLED:
         assert changed(runs[label], runs[label.removesuffix(", opinions pooled")]) == {"pooling"}
-    released = {label.removeprefix("released code").strip(): changed(runs[label], runs["released code"]) for label in ABLATIONS_OF_RELEASED}
+    code = runs["released code"]
+    released = {label.removeprefix("released code").strip(): changed(runs[label], code) for label in ABLATIONS_OF_RELEASED}
     # the released joint branch is no mechanism of its own: it stays without JML, and the text says so
-    assert released == {"": set(), "w/o PAEC": {"absence_from"}, "w/o JML": {"mutual_weight"}, "w/o both": {"absence_from", "mutual_weight"}}
+    paec, jml = {"absence_from"}, {"mutual_weight"}
+    assert released == {"": set(), "w/o PAEC": paec, "w/o JML": jml, "w/o both": paec | jml}
 
 
 def test_claims_compare_rows_of_one_kind():
     """A claim's two rows lie one mechanism apart, or what else differs is written here."""
-    more = {"both help the released code": {"absence_from", "mutual_weight"}, "EDL helps the backbone, opinions pooled": {"evidential", "pooling"}}
+    more = {
+        "both help the released code": {"absence_from", "mutual_weight"},
+        "EDL helps the backbone, opinions pooled": {"evidential", "pooling"},
+    }
     runs = table_runs("small")
     for claim, (better, worse) in (claims.CLAIMS | claims.MORE_CLAIMS).items():
         apart = changed(runs[SAME.get(better, better)], runs[SAME.get(worse, worse)])
@@ -68,7 +82,8 @@ def test_the_differences_of_the_released_code_are_single_and_complete():
         together |= changes
     assert {name: value for name, value in RELEASED.items() if name != "epochs"} == together
     assert {name for name, changes in DIFFERENCES.items() if len(changes) > 1} == {  # a choice that is more than one field
-        "evidence temperature and clamp", "joint branch from the embedding", "loss weights 2, 0.6, 0.6", "lower thresholds, visual ones searched",
+        "evidence temperature and clamp", "joint branch from the embedding", "loss weights 2, 0.6, 0.6",
+        "lower thresholds, visual ones searched",
     }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cmpae_toolkit import data, studies
@@ -61,6 +62,15 @@ def test_schedule_search(tmp_path, monkeypatch):
         assert table.loc[("simulated tiny (val)", setting), row] == max(run.record["history"]["chosen_by"])
 
 
+def test_the_cheapest_setting_within_a_standard_error_is_taken():
+    settings = list(schedule_search.SETTINGS)
+    index = pd.MultiIndex.from_product([["a", "b"], settings], names=["data", "setting"])
+    scores = pd.DataFrame(50.0, index=index, columns=list(schedule_search.ROWS))
+    scores.loc[("a", settings[3])] = [60.0, 40.0, 60.0, 44.0]  # the best by 1 on average, with a standard error of 5.3
+    scores.loc[("b", settings[2])] = [51.0, 51.5, 52.0, 51.0]
+    assert schedule_search.choose(scores).to_dict() == {"a": settings[0], "b": settings[2]}
+
+
 def test_shares_worked():
     reference, estimate = np.zeros((3, 2, 4, 2), bool), np.zeros((3, 2, 4, 2), bool)
     reference[:2, 0, 1, 0] = True  # two events that are only audible: one is heard, and both are "seen"
@@ -79,7 +89,7 @@ def test_one_sided(tmp_path):
 
 def test_improved_search(tmp_path, monkeypatch):
     """Test is never scored; a way to read is worth what its rolls score; fixed thresholds are the run's own decoding."""
-    monkeypatch.setattr(improved_search, "study_config", lambda name: SMALL)
+    monkeypatch.setattr(improved_search, "table_config", lambda name: SMALL)
     table = improved_search.run(["tiny"], seeds=1, out=tmp_path, settings=["start", "audio weight 1"])
     assert set(table.index) == {"start", "audio weight 1"} and (table["runs"] == 1).all()
     runs = records.collect(tmp_path)

@@ -158,7 +158,7 @@ def test_ablations_of_the_released_code_are_measured_against_it(tmp_path):
         stored(tmp_path, label, 0, value)
     frame = tables.make(5, tmp_path, ["small"]).frame
     ours = frame[frame["n"].notna()].set_index("method")["segment.type - full"]
-    assert ours["released code"] == 0 and ours["released code w/o JML"] == -1 and ours["EDL, logits pooled"] == 2 and ours["EDL"] == -1
+    assert ours["released code"] == 0 and ours["released code w/o JML"] == -1 and ours["EDL, opinions pooled"] == 2 and ours["EDL"] == -1
 
 
 def test_accuracy_and_its_floors(tmp_path):
