@@ -44,20 +44,23 @@ MORE_CLAIMS: dict[str, tuple[str, str]] = {  # not of the paper: the same of the
 
 def claims_table(runs: pd.DataFrame, score: str = "segment.type", which: Mapping[str, tuple[str, str]] = CLAIMS) -> pd.DataFrame:
     """What became of each claim on one data set (`collect`'s runs): columns claim, printed (on LLP), n, difference, ± (95 % over
-    seeds), verdict: "holds" or "the reverse" where the interval leaves 0 out, else "undecided". Claims without runs are left out.
+    seeds), verdict: "holds" or "the reverse" where the interval leaves 0 out, else "undecided"; and the verdict "after Holm", which
+    allows for the number of claims in `which`. Claims without runs are left out.
     """
     printed = {SAME.get(m, m): row for n in (6, 5) for m, row in paper_table(f"table_{n}")["rows"].items()}
     at = paper_table("table_5")["columns"].index(f"{score} AVVP")
-    rows = []
+    rows, p_values = [], []
     for claim, (better, worse) in which.items():
         differences = statistics.by_seed(runs[runs["variant"] == better], runs[runs["variant"] == worse], score)
         if not len(differences):
             continue
         mean, half = differences.mean(), statistics.half_width(differences)
         verdict = "holds" if mean - half > 0 else "the reverse" if mean + half < 0 else "undecided"
+        p_values.append(statistics.p_value(differences))
         in_print = printed[better][at] - printed[worse][at] if better in printed else np.nan
         rows.append({"claim": claim, "printed": in_print, "n": len(differences), "difference": mean, "±": half, "verdict": verdict})
-    return pd.DataFrame(rows)
+    known = statistics.holm(p_values) < 1 - statistics.CONFIDENCE
+    return pd.DataFrame(rows).assign(**{"after Holm": [row["verdict"] if k else "undecided" for row, k in zip(rows, known, strict=True)]})
 
 
 def category_scores(runs: pd.DataFrame) -> pd.DataFrame:

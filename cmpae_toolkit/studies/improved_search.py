@@ -48,10 +48,16 @@ ONE_CHANGE: dict[str, dict[str, Any]] = {
     "prior weight 1": dict(prior_weight=1.0),
     "no visual dropout": dict(visual_dropout=0.0),
 }
-# Stage 2: what gained in stage 1, joined
-JOINED: dict[str, dict[str, Any]] = {}
-MIXTURES = (0.0, 0.15, 0.3)
-SNIPPET_THRESHOLDS = (0.4, 0.45, 0.5, 0.55)
+# Stage 2: what gained in stage 1, joined step by step
+_NO_EXTRAS: dict[str, Any] = dict(embedding_activation="none", self_attention_share=0.0)
+JOINED: dict[str, dict[str, Any]] = {
+    "no ELU, no share": _NO_EXTRAS,
+    "no ELU, no share, dropout": _NO_EXTRAS | dict(selector_dropout=0.2),
+    "no ELU, no share, dropout, mutual 0.3": _NO_EXTRAS | dict(selector_dropout=0.2, mutual_weight=0.3),
+    "no ELU, no share, dropout, audio 1": _NO_EXTRAS | dict(selector_dropout=0.2, audio_weight=1.0),
+}
+MIXTURES = (0.0, 0.15, 0.3, 0.45)
+SNIPPET_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 SEARCHED: dict[str, dict[str, Any]] = {
     "fixed": {}, "searched": dict(search_thresholds=MODALITIES), "half way": dict(search_thresholds=MODALITIES, threshold_shrinkage=0.5),
 }

@@ -29,6 +29,24 @@ def by_seed(runs: pd.DataFrame, reference: pd.DataFrame, score: str) -> pd.Serie
     return (runs.set_index("seed")[score] - reference.set_index("seed")[score]).dropna()
 
 
+def p_value(values: Iterable[float]) -> float:
+    """Of the two-sided test (Student's t) that the mean over seeds is 0; 1 for fewer than two values."""
+    values = np.asarray(list(values), float)
+    if len(values) < 2:
+        return 1.0
+    return float(ttest_1samp(values, 0.0).pvalue) if np.ptp(values) else float(not values.any())
+
+
+def holm(p_values: Iterable[float]) -> np.ndarray:
+    """p-values of a family of tests, made larger so that the chance of *any* false finding stays at the level that one test has
+    alone (Holm 1979): the k-th smallest of n times n - k + 1, never below the one before, at most 1."""
+    p = np.asarray(list(p_values), float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted
+
+
 def over_videos(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """The 95 % percentile interval of a mean over videos; `differences` (video,), each the mean over seeds.
 

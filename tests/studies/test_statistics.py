@@ -20,6 +20,14 @@ def test_half_width():
         assert np.isnan(statistics.half_width([1.0])) and np.isnan(statistics.half_width([]))
 
 
+def test_p_values_and_holm():
+    assert statistics.p_value([1.0, 2.0, 3.0]) == pytest.approx(0.0741799, rel=1e-5)  # t = 2 sqrt(3) with 2 degrees of freedom
+    assert [statistics.p_value(v) for v in ([0.0, 0.0], [2.0, 2.0], [1.0], [])] == [1, 0, 1, 1]
+    # 0.01 x 4, 0.02 x 3, then 0.03 x 2 = 0.06 ties with the one before, and 0.9
+    np.testing.assert_allclose(statistics.holm([0.03, 0.9, 0.01, 0.02]), [0.06, 0.9, 0.04, 0.06])
+    assert statistics.holm([]).size == 0
+
+
 def test_bootstrap_over_videos_is_the_plain_loop():
     differences = np.random.default_rng(3).normal(1, 4, 200)
     rng = np.random.default_rng(8)

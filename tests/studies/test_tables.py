@@ -285,6 +285,7 @@ def test_verdicts_follow_the_interval(results):
     assert table.loc["PAEC helps EDL + JML", "verdict"] == "holds"  # 4, 3.9, 4.1
     assert table.loc["u_av helps", "verdict"] == "the reverse" and table.loc["u_av helps", "printed"] == pytest.approx(63.3 - 62.2)
     assert "JML helps EDL + PAEC" not in table.index
+    assert table.loc["PAEC helps EDL + JML", "after Holm"] == "holds" and set(table["after Holm"]) <= {"holds", "the reverse", "undecided"}
     assert claims.claims_table(collect(results), which=claims.MORE_CLAIMS).empty
     assert set(label for pair in (claims.CLAIMS | claims.MORE_CLAIMS).values() for label in pair) <= set(table_runs("small"))
 
