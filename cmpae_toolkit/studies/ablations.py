@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import data
-from ..config import BACKBONE, JOMOLD, RELEASED, MethodConfig, config_for, preset_for, presets
+from ..config import BACKBONE, JOMOLD, RELEASED, MethodConfig, config_for, preset_for
+from ..method import Method
+from ..methods import get
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
-SIZE = ("width", "estimator_epochs")  # baselines keep their own schedules, at this size
-OWN_SCHEDULES = {"JoMoLD": "jomold", "HAN": "han"}  # label -> preset
+# Other methods keep the learning rate, its decay, the epochs and all else that their authors published; the size is the data set's
+SIZE = ("width", "batch_size", "estimator_epochs")
+_BOTH = {"JoMoLD": "jomold", "HAN": "han"}
+OTHERS = {  # task -> label -> method
+    "parsing": _BOTH | {"MA": "ma", "MM-Pyramid": "mm_pyramid", "CVCMS": "cvcms", "DHHN": "dhhn", "CoLeaF": "coleaf"},
+    "localization": _BOTH | {"AVEL": "avel", "PSP": "psp", "CMRAN": "cmran", "CMBS": "cmbs"},
+}
 
 # Labels that share a config: the first is trained, the others show its runs (reference: Table 5's EDL + JML is Table 6's row)
 SAME = {"both uni-modal": "EDL + JML", "CMPAE": "EDL + PAEC + JML"}
@@ -24,20 +31,21 @@ def table_config(data_name: str) -> MethodConfig:
 
 
 def table_runs(data_name: str) -> dict[str, MethodConfig]:
-    """label -> config of every run that some table shows for this data set: Tables 5 and 6, the baselines with schedules of
-    their own, the released code and the rows with pooled opinions, with and without the mechanisms."""
+    """label -> config of every run that some table shows for this data set: Tables 5 and 6, the other methods that fit its task,
+    the released code and the rows with pooled opinions, with and without the mechanisms."""
     base = table_config(data_name)
     rows = {**TABLE_5, **OWN_WEIGHTS, **TABLE_6, **ABLATIONS_OF_POOLED}
     ablations = {label: base.changed(**changes) for label, changes in rows.items() if label not in SAME}
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
-    return ablations | {label: _baseline(base, preset) for label, preset in OWN_SCHEDULES.items()} | released
+    others = {label: _as_published(get(method), base) for label, method in OTHERS[base.task].items()}
+    return ablations | others | released
 
 
-def _baseline(base: MethodConfig, preset: str) -> MethodConfig:
-    """A baseline with its own schedule, in the data set's size and for its task, as far as its config has these fields."""
+def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:
+    """Another method with its own schedule, in the data set's size and for its task, as far as its config has these fields."""
     task = {} if base.task == "parsing" else dict(task=base.task, denoise=False, select_epoch_by=base.select_epoch_by)
-    return presets[preset].adopting(**task, **{name: getattr(base, name) for name in SIZE})
+    return method.Config().adopting(**task, **{name: getattr(base, name) for name in SIZE})
 
 
 # Size of the studies on data that are not simulated: a quarter of the paper's width, so that a grid fits a laptop

@@ -215,7 +215,9 @@ def _train_and_score(
     seconds = time.perf_counter() - started
     sets[split] = load(split)
     rolls = trained.model.decode(predict(trained.model, sets[split]), trained.thresholds)
-    record = provenance(trained, sets[split], device) | {"seconds": round(seconds, 1)}
+    record = provenance(trained, sets[split], device) | {
+        "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in trained.model.parameters()),
+    }
     owner = identity_of(data_name, sets)
     record["data"] |= {"checksums": owner.checksums, "videos": owner.videos}
     return Trained(trained, sets["val"], sets[split], rolls), record

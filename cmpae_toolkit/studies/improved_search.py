@@ -54,7 +54,9 @@ JOINED: dict[str, dict[str, Any]] = {
     "no ELU, no share": _NO_EXTRAS,
     "no ELU, no share, dropout": _NO_EXTRAS | dict(selector_dropout=0.2),
     "no ELU, no share, dropout, mutual 0.3": _NO_EXTRAS | dict(selector_dropout=0.2, mutual_weight=0.3),
-    "no ELU, no share, dropout, audio 1": _NO_EXTRAS | dict(selector_dropout=0.2, audio_weight=1.0),
+    "no ELU, no share, dropout, mutual 0.3, more labels removed": _NO_EXTRAS | dict(
+        selector_dropout=0.2, mutual_weight=0.3, audio_noise_threshold=0.7, visual_noise_threshold=2.1
+    ),
 }
 MIXTURES = (0.0, 0.15, 0.3, 0.45)
 SNIPPET_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)

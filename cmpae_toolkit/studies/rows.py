@@ -18,7 +18,7 @@ from ..checkpoint import ASSETS, Run
 from ..errors import InputError
 from ..inference import evaluate, floors, score_table
 from . import statistics
-from .ablations import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, OWN_WEIGHTS, SAME, TABLE_5, TABLE_6
+from .ablations import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, OTHERS, OWN_WEIGHTS, SAME, TABLE_5, TABLE_6
 
 TEN = tuple(f"{level}.{name}" for level in metrics.LEVELS for name in metrics.SCORES)
 TYPE = tuple(f"{level}.type" for level in metrics.LEVELS)
@@ -27,9 +27,7 @@ SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of 
     FULL: ("CMPAE, preset paper", "CMPAE"),
     "released code": ("CMPAE, preset released", "CMPAE"),
     "backbone, JoMoLD's weights": ("JoMoLD, CMPAE's schedule", "JoMoLD"),
-    "JoMoLD": ("JoMoLD, its own schedule", "JoMoLD"),
-    "HAN": ("HAN, its own schedule", "HAN"),
-}
+} | {label: (f"{label}, its own schedule", label) for of_task in OTHERS.values() for label in of_task}
 MORE_ABLATIONS = (OWN_WEIGHTS, ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED)  # below Table 5
 FULL_OF = {"released code": "released code", "opinions pooled": f"{FULL}, opinions pooled"}  # a row's kind -> its full model
 ABLATIONS: dict[int, Mapping[str, Mapping[str, Any]]] = {5: TABLE_5, 6: TABLE_6}

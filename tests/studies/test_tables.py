@@ -13,8 +13,9 @@ import pytest
 from cmpae_toolkit import cli, data, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.methods import get
 from cmpae_toolkit.studies import claims, tables
-from cmpae_toolkit.studies.ablations import SAME, SCHEDULE, TABLE_5, TABLE_6, table_config, table_runs
+from cmpae_toolkit.studies.ablations import OTHERS, SAME, SCHEDULE, SIZE, TABLE_5, TABLE_6, table_config, table_runs
 from cmpae_toolkit.studies.identity import identify
 from cmpae_toolkit.studies.records import collect
 from cmpae_toolkit.studies.rows import FULL, PAPER_TABLES, TEN, TYPE, paper_table
@@ -267,9 +268,13 @@ def test_rows_of_one_data_set_share_their_schedule():
         runs = table_runs(name)
         for label in {SAME.get(row, row) for row in {**TABLE_5, **TABLE_6}}:
             assert all(getattr(runs[label], f) == getattr(runs[FULL], f) for f in SCHEDULE), (name, label)
-        assert runs["HAN"].epochs == presets["han"].epochs and runs["JoMoLD"].batch_size == presets["jomold"].batch_size
+        for label, method in OTHERS["parsing"].items():  # the authors' schedule, the data set's size
+            published = get(method).Config().adopting(**{field: getattr(runs[FULL], field) for field in SIZE})
+            assert runs[label] == published, label
     assert table_runs("my_folder")[FULL] == presets["paper"] and table_runs("real_media")[FULL].width == 128
-    assert set(table_runs("simulated-ave")) == set(table_runs("small"))
+    both = set(OTHERS["parsing"]) & set(OTHERS["localization"])
+    assert set(table_runs("simulated-ave")) - set(OTHERS["localization"]) == set(table_runs("small")) - set(OTHERS["parsing"])
+    assert both == {"JoMoLD", "HAN"} and {get(m).tasks for m in OTHERS["localization"].values()} >= {frozenset({"localization"})}
 
 
 def test_verdicts_follow_the_interval(results):
