@@ -25,7 +25,7 @@ help:
 	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
-	@echo "make checkpoint  train the checkpoint that ships with the package anew"
+	@echo "make checkpoint  train the checkpoints that ship with the package anew"
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -61,9 +61,12 @@ notebooks: $(READY)
 	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 checkpoint: $(READY)
-	$(BIN)/cmpae train --data small --preset paper --out runs/checkpoint --overwrite
-	mkdir -p cmpae_toolkit/assets/simulated_small
-	cp runs/checkpoint/model.safetensors runs/checkpoint/config.json runs/checkpoint/history.csv runs/checkpoint/run.json cmpae_toolkit/assets/simulated_small
+	for preset in paper improved; do \
+		$(BIN)/cmpae train --data small --preset $$preset --out runs/checkpoint_$$preset --overwrite || exit 1; \
+	done
+	mkdir -p cmpae_toolkit/assets/simulated_small_improved
+	cd runs/checkpoint_paper && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small
+	cd runs/checkpoint_improved && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small_improved
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -163,12 +163,13 @@ class TrainingState:
 ASSETS = Path(__file__).parent / "assets"
 
 
-CHECKPOINT = ASSETS / "simulated_small"  # trained by `make checkpoint`
+# preset -> a small run on the simulated set `small`, trained by `make checkpoint`
+SHIPPED = {"paper": ASSETS / "simulated_small", "improved": ASSETS / "simulated_small_improved"}
 
 
-def shipped_run() -> Run:
-    """The small trained run that comes with the package: preset `paper` on the simulated `small` set."""
-    return load_run(CHECKPOINT)
+def shipped_run(preset: str = "paper") -> Run:
+    """A trained run that comes with the package: a preset of `SHIPPED` on the simulated `small` set."""
+    return load_run(SHIPPED[preset])
 
 
 def versions() -> dict[str, str]:

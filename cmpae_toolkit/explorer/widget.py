@@ -22,7 +22,7 @@ from PIL import Image
 
 from .. import data
 from .._files import home
-from ..checkpoint import CHECKPOINT, CONFIG, MODEL, Run, load_run
+from ..checkpoint import CONFIG, MODEL, SHIPPED, Run, load_run
 from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
@@ -48,7 +48,7 @@ def data_sets() -> list[str]:
 
 def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
     """Finds every saved run, label -> folder: the shipped one, then those in `runs/` of the places and under CMPAE_HOME."""
-    found = {"shipped: simulated small, preset paper": CHECKPOINT}
+    found = {f"shipped: simulated small, preset {preset}": folder for preset, folder in SHIPPED.items()}
     for place in (*places, home()):
         for config in sorted(Path(place).expanduser().glob(f"runs/*/{CONFIG}")):
             if (config.parent / MODEL).is_file():

@@ -13,6 +13,7 @@ STUDIES: dict[str, str] = {
     "differences": "cmpae_toolkit.studies.differences:run",
     "evidence_study": "cmpae_toolkit.studies.evidence_study:run",
     "improved_search": "cmpae_toolkit.studies.improved_search:run",
+    "leave_one_out": "cmpae_toolkit.studies.leave_one_out:run",
     "schedule_search": "cmpae_toolkit.studies.schedule_search:run",
 }
 

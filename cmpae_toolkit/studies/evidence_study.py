@@ -8,7 +8,7 @@ after temperature scaling on val? MC dropout and the ensemble of all seeds answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from .. import data, metrics
 from .._files import hold, read_json
 from ..checkpoint import CONFIG, Run, load_run, provenance
-from ..config import MODALITIES
+from ..config import IMPROVED_NETWORK, MODALITIES
 from ..data.videoset import VideoSet
 from ..decode import decode
 from ..evidence import calibration
@@ -41,13 +41,15 @@ Call = Callable[["Study", int], dict[str, Any]]
 
 def run(
     data: Sequence[str] = ("small",), *, seeds: int = 5, out: Path = Path("runs/evidence_study"), workers: int = 1,
-    losses: Sequence[str] = (), amount: bool = False,
+    losses: Sequence[str] = (), amount: bool = False, improved: bool = False,
 ) -> pd.DataFrame:
     """Measures what is missing in `out` and returns every number, a row a run; a run takes about a minute of one CPU core.
 
-    `losses`: names of `ablations.EVIDENTIAL_LOSSES`, which are trained as well. `amount`: so are less training data.
+    `losses`: names of `ablations.EVIDENTIAL_LOSSES`, which are trained as well. `amount`: so are less training data. `improved`: so is
+    that preset's network, which is read here as `paper` is, without its mixture and thresholds.
     """
     calls: dict[str, Call] = {"paper": measure_seed} | ({"amount": measure_amount} if amount else {})
+    calls |= {"improved": measure_seed} if improved else {}
     calls |= {loss: partial(measure_loss, loss=loss) for loss in losses}
     planned = [(_job(kind, name, seed), call) for seed in range(seeds) for name in data for kind, call in calls.items()]
     ensembles = [(_job("ensemble", name, 0), partial(measure_ensemble, seeds=list(range(seeds)))) for name in data]
@@ -60,8 +62,11 @@ def run(
     return numbers(collect(out))
 
 
+NETWORKS: dict[str, dict[str, Any]] = {"improved": IMPROVED_NETWORK}  # kind -> changes in `paper` for all that is trained for it
+
+
 def _job(kind: str, name: str, seed: int) -> Job:
-    return Job(kind, study_config(name).changed(seed=seed, **EVIDENTIAL_LOSSES.get(kind, {})), name)
+    return Job(kind, study_config(name).changed(seed=seed, **EVIDENTIAL_LOSSES.get(kind, {}), **NETWORKS.get(kind, {})), name)
 
 
 def _missing(out: Path, job: Job, call: Call, identity: Identity) -> list[tuple[Path, Task]]:
@@ -73,14 +78,14 @@ def _missing(out: Path, job: Job, call: Call, identity: Identity) -> list[tuple[
 
 
 def _measured(call: Call, job: Job) -> dict[str, Any]:
-    return call(Study(job.data), job.config.seed)
+    return call(Study(job.data, NETWORKS.get(job.variant)), job.config.seed)
 
 
 class Study:
     """One data set: its splits, and its trained runs by kind and seed."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.base = name, study_config(name)
+    def __init__(self, name: str, changes: Mapping[str, Any] | None = None) -> None:
+        self.name, self.base = name, study_config(name).changed(**(changes or {}))
         self.splits = {split: data.load(name, split) for split in data.splits}
         self.identity = identity_of(name, self.splits)
         self.kept = np.arange(len(self.splits["train"].categories)) % EVERY != EVERY - 1
@@ -109,7 +114,7 @@ class Study:
 
 
 def measure_seed(study: Study, seed: int) -> dict[str, Any]:
-    """Everything that is asked of the preset `paper`."""
+    """Everything that is asked of the preset `paper`, and of `improved`'s network."""
     run, (_, val_set, test_set) = study.run("all", seed), study.splits.values()
     val, test = (predict(run.model, s) for s in (val_set, test_set))
     passes = measures.dropout_passes(run.model, test_set)

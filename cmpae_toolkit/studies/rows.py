@@ -26,6 +26,7 @@ FULL = "EDL + PAEC + JML"  # the label of the full model's runs
 SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of the same method begins with
     FULL: ("CMPAE, preset paper", "CMPAE"),
     "released code": ("CMPAE, preset released", "CMPAE"),
+    "improved": ("CMPAE, preset improved", "CMPAE"),
     "backbone, JoMoLD's weights": ("JoMoLD, CMPAE's schedule", "JoMoLD"),
 } | {label: (f"{label}, its own schedule", label) for of_task in OTHERS.values() for label in of_task}
 MORE_ABLATIONS = (OWN_WEIGHTS, ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED)  # below Table 5
