@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
@@ -91,3 +93,39 @@ def from_text(value: Any, hint: Any) -> Any:
         return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if hint is bool else hint(value)
     except (KeyError, ValueError):
         return value
+
+
+@cache
+def comments(config_class: type) -> dict[str, str]:
+    """What the source says of every field, behind it or in the lines above it, in the class itself or the nearest class above."""
+    found: dict[str, str] = {}
+    for owner in reversed(config_class.__mro__):
+        try:
+            lines = inspect.getsource(owner).splitlines()
+        except (OSError, TypeError):  # a class without a source file
+            continue
+        above: list[str] = []
+        for line in lines:
+            field = re.match(r"    (\w+): [^#]*(?:  # (.+))?$", line)
+            if field and (field[2] or above):
+                found[field[1]] = field[2] or " ".join(above)
+            above = [*above, line.removeprefix("    # ")] if line.startswith("    # ") else []
+    return {name: found.get(name, "") for name in hints(config_class)}
+
+
+class Explained:
+    """The docstring of a config class, and behind it each field with its default, what it takes and what it means.
+
+    `help` asks for it; nothing is read before that.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get__(self, instance: Any, owner: type) -> str:
+        if not dataclasses.is_dataclass(owner):
+            return self.text
+        means = comments(owner)
+        takes = {name: re.sub(r" and at most \S+e\+\d+", "", wanted(hint)) for name, hint in hints(owner).items()}  # any size at all
+        fields = [f"    {f.name} = {f.default!r}: {means[f.name]} ({takes[f.name]})" for f in dataclasses.fields(owner)]
+        return "\n".join([self.text, "", "Fields, with their defaults:", "", *fields])

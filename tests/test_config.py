@@ -1,10 +1,11 @@
 """Config: presets against the reference's list of differences, parsing, and refusals."""
 
 import json
+import pydoc
 
 import pytest
 
-from cmpae_toolkit._fields import hints
+from cmpae_toolkit._fields import comments, hints
 from cmpae_toolkit.config import (
     AVE,
     RELEASED,
@@ -18,6 +19,7 @@ from cmpae_toolkit.config import (
     presets,
 )
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.methods import METHODS, get
 from cmpae_toolkit.studies.ablations import DIFFERENCES, EVIDENTIAL_LOSSES, OWN_WEIGHTS, TABLE_5, TABLE_6
 
 
@@ -66,6 +68,22 @@ def test_evidential_losses_are_configs_of_their_own():
     made = {name: Config(**changes) for name, changes in EVIDENTIAL_LOSSES.items()}
     assert made["log (paper)"] == Config() and len(set(made.values())) == len(made)
     assert {c.risk for c in made.values()} == set(hints(Config)["risk"].__args__)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_help_says_what_each_field_means(name):
+    config_class = get(name).Config
+    text = pydoc.render_doc(config_class, renderer=pydoc.plaintext)
+    for field, meaning in comments(config_class).items():
+        assert len(meaning) > 5 and f"    {field} = {getattr(config_class(), field)!r}: {meaning} (" in text, field
+
+
+def test_help_of_a_field_says_what_it_takes():
+    assert "    gate = 'modality': whose video probability opens a category: its own modality's or the joint one (one of 'modality'," in (
+        Config.__doc__
+    )
+    assert "    kl_epochs = 10: the KL term grows linearly to its weight over these epochs (a whole number of at least 1)" in Config.__doc__
+    assert Config().__doc__ == Config.__doc__ and Config.__doc__.startswith("CMPAE. The defaults are the preset `paper`")
 
 
 def test_values_from_the_command_line():

@@ -10,6 +10,8 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..method import Method
 
+__all__ = ["METHODS", "get"]
+
 METHODS: dict[str, str] = {
     "cmpae": "cmpae_toolkit.model:CMPAE",
     "han": "cmpae_toolkit.methods.han:HAN",
@@ -40,3 +42,7 @@ def get(name: str) -> type[Method]:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
         raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}, or 'package.module:Class' for your own.") from None
+
+
+def __dir__() -> list[str]:
+    return __all__

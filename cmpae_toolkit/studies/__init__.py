@@ -20,6 +20,7 @@ _HOMES = {
     "Job": "grid", "run_grid": "grid", "collect": "records", "freeze": "records", "numbers": "records",
     "summarise": "statistics", "claims_table": "claims", "per_category": "claims",
 }
+__all__ = sorted(["STUDIES", "get", *_HOMES])
 
 
 def get(name: str) -> Callable[..., Any]:
@@ -34,3 +35,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
