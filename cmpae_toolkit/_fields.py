@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
@@ -29,6 +30,16 @@ class Range:
         return least if self.high == float("inf") else f"{least} and {'less than' if self.open_high else 'at most'} {self.high:g}"
 
 
+class Named:
+    """The names of a registry, which may grow, and "package.module:function" for what is in none."""
+
+    def __init__(self, registry: Mapping[str, Any], words: str) -> None:
+        self.registry, self.words = registry, words
+
+    def __contains__(self, value: str) -> bool:
+        return value in self.registry or re.fullmatch(r"\w+(\.\w+)*:\w+", value) is not None
+
+
 LARGEST = float(2**31 - 1)
 FINITE = 1e12
 Count = Annotated[int, Range(1, LARGEST)]
@@ -50,7 +61,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a value has the type of an annotation and lies in its range."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return fits(value, arguments[0]) and all(value in extra for extra in arguments[1:] if isinstance(extra, Range))
+        return fits(value, arguments[0]) and all(value in extra for extra in arguments[1:] if isinstance(extra, (Range, Named)))
     if origin is Literal:
         return value in arguments
     if origin is tuple:
@@ -66,7 +77,7 @@ def wanted(hint: Any) -> str:
     """An annotation in words, for a message."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return f"{wanted(arguments[0])} of {arguments[1]}"
+        return arguments[1].words if isinstance(arguments[1], Named) else f"{wanted(arguments[0])} of {arguments[1]}"
     if origin is Literal:
         return f"one of {', '.join(map(repr, arguments))}"
     if origin is tuple:

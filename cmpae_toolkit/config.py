@@ -10,16 +10,25 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from ._fields import LARGEST, Count, DropoutRate, Explained, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
+from ._fields import LARGEST, Count, DropoutRate, Explained, Named, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
 from .errors import InputError
 
 MODALITIES = ("audio", "visual")
 TRACKS = ("audio", "visual", "audio_visual")
 Modality = Literal["audio", "visual"]
+
+# The names that `Config.risk` knows: each a function (opinion, label) -> a risk per category, or where it is, "package.module:function".
+# One of your own may be added; a checkpoint keeps the name, so what goes on with its training must add it, too.
+RISKS: dict[str, str | Callable[..., Any]] = {
+    "log": "cmpae_toolkit.losses:log_risk", "digamma": "cmpae_toolkit.losses:bayes_risk",
+    "squared_error": "cmpae_toolkit.losses:squared_error_risk", "relaxed": "cmpae_toolkit.losses:relaxed_risk",
+    "fisher": "cmpae_toolkit.losses:fisher_risk",
+}
+OwnRisk = Annotated[str, Named(RISKS, "another name in losses.RISKS, or 'package.module:function' for one of your own")]
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,7 @@ class Config(JoMoLDConfig):
     joint_fusion: Literal["sum_first", "layer_first"] = "sum_first"  # h(x^a + x^v), or h(x^a) + h(x^v)
 
     # Losses (Eq. 5, 8-11)
-    risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] = "log"  # psi in Eq. 5, or another evidential risk
+    risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] | OwnRisk = "log"  # psi in Eq. 5, or another evidential risk
     fisher_weight: Weight = 0.005  # lambda_1 of the risk "fisher": weight of -log det of the Fisher information
     reduction: Literal["sum", "mean"] = "mean"  # over categories; videos are always averaged
     audio_weight: Weight = 1.0
