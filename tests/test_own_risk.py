@@ -52,7 +52,7 @@ def test_it_survives_save_and_load(tiny, registered, tmp_path, monkeypatch):
     named = fit(QUICK.changed(risk=registered), *tiny[:2], progress=False).save(tmp_path / "name")
     assert load_run(named).config.risk == registered
     monkeypatch.delitem(losses.RISKS, registered)
-    with pytest.raises(InputError, match="'risk' is 'absolute': use .* another name in losses.RISKS"):
+    with pytest.raises(InputError, match=r"'risk' is 'absolute': use .* another name in losses\.RISKS"):
         load_run(named)
 
 
