@@ -252,7 +252,11 @@ def preset_for(data_name: str, preset: str | None = None) -> str:
 
 def config_for(data_name: str, preset: str | None = None) -> MethodConfig:
     """The preset that `preset_for` names, for AVE's task where the data are AVE, with `SIMULATED_CHANGES` where they are a small
-    simulated set."""
+    simulated set.
+
+    >>> config_for("small").width, config_for("simulated-ave").task, config_for("some/folder") == presets["paper"]
+    (128, 'localization', True)
+    """
     name = str(data_name)
     short = name.removeprefix("simulated-")
     changes = SIMULATED_CHANGES.get(name, SIMULATED_CHANGES[short] if short in ("tiny", "small") else {})

@@ -41,6 +41,10 @@ def load(name_or_folder: str | Path | Splits | None = None, split: str | None = 
     `snippet_seconds` (see `load_folder`), of AVE `background` (see `load_ave`), of AVEP `missing`, `eval_audio`, `leaks` and
     `repeated` (see `read_avep`). What is not simulated is read into memory when its split has under 1 GB of features, else packed
     once and memory-mapped; a packed store that is up to date is always preferred. `split=None` reads a folder of unlabelled videos.
+
+    >>> videos = load("tiny", "val")  # simulated
+    >>> videos.title, len(videos), videos.reference.shape
+    ('simulated tiny (val)', 48, (48, 2, 10, 25))
     """
     chosen = default_name() if name_or_folder is None else name_or_folder
     if isinstance(chosen, Splits):

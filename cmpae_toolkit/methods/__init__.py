@@ -36,6 +36,9 @@ def get(name: str) -> type[Method]:
     """The class of a method, by its name in `METHODS` or as "package.module:Class" for one of your own.
 
     Raises InputError for a name that is neither.
+
+    >>> get("han").__name__, get("cmpae_toolkit.methods.han:HAN") is get("han")
+    ('HAN', True)
     """
     module, _, attribute = METHODS.get(name, str(name)).partition(":")
     try:

@@ -24,7 +24,11 @@ __all__ = sorted(["STUDIES", "get", *_HOMES])
 
 
 def get(name: str) -> Callable[..., Any]:
-    """The function of a study. Raises InputError for an unknown name."""
+    """The function of a study. Raises InputError for an unknown name.
+
+    >>> get("differences").__module__
+    'cmpae_toolkit.studies.differences'
+    """
     if name not in STUDIES:
         raise InputError(f"there is no study {name!r}: use one of {', '.join(STUDIES)}.")
     module, _, function = STUDIES[name].partition(":")
