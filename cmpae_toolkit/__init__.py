@@ -9,7 +9,8 @@ __version__ = "0.2.0"
 
 _HOME = {  # public name -> where it lives
     "Opinion": "opinion", "Config": "config", "presets": "config", "fit": "train", "predict": "inference", "evaluate": "inference",
-    "load": "data", "f_scores": "metrics", "Run": "checkpoint", "load_run": "checkpoint",
+    "with_floors": "inference", "load": "data", "VideoSet": "data", "f_scores": "metrics", "Run": "checkpoint", "load_run": "checkpoint",
+    "Method": "method",
 }
 _MODULES = (
     "config", "data", "decode", "evidence", "explorer", "extract", "inference", "labels", "layers", "losses", "method", "methods",

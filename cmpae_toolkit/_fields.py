@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
@@ -27,6 +30,16 @@ class Range:
         return least if self.high == float("inf") else f"{least} and {'less than' if self.open_high else 'at most'} {self.high:g}"
 
 
+class Named:
+    """The names of a registry, which may grow, and "package.module:function" for what is in none."""
+
+    def __init__(self, registry: Mapping[str, Any], words: str) -> None:
+        self.registry, self.words = registry, words
+
+    def __contains__(self, value: str) -> bool:
+        return value in self.registry or re.fullmatch(r"\w+(\.\w+)*:\w+", value) is not None
+
+
 LARGEST = float(2**31 - 1)
 FINITE = 1e12
 Count = Annotated[int, Range(1, LARGEST)]
@@ -48,7 +61,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a value has the type of an annotation and lies in its range."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return fits(value, arguments[0]) and all(value in extra for extra in arguments[1:] if isinstance(extra, Range))
+        return fits(value, arguments[0]) and all(value in extra for extra in arguments[1:] if isinstance(extra, (Range, Named)))
     if origin is Literal:
         return value in arguments
     if origin is tuple:
@@ -64,7 +77,7 @@ def wanted(hint: Any) -> str:
     """An annotation in words, for a message."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return f"{wanted(arguments[0])} of {arguments[1]}"
+        return arguments[1].words if isinstance(arguments[1], Named) else f"{wanted(arguments[0])} of {arguments[1]}"
     if origin is Literal:
         return f"one of {', '.join(map(repr, arguments))}"
     if origin is tuple:
@@ -91,3 +104,39 @@ def from_text(value: Any, hint: Any) -> Any:
         return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if hint is bool else hint(value)
     except (KeyError, ValueError):
         return value
+
+
+@cache
+def comments(config_class: type) -> dict[str, str]:
+    """What the source says of every field, behind it or in the lines above it, in the class itself or the nearest class above."""
+    found: dict[str, str] = {}
+    for owner in reversed(config_class.__mro__):
+        try:
+            lines = inspect.getsource(owner).splitlines()
+        except (OSError, TypeError):  # a class without a source file
+            continue
+        above: list[str] = []
+        for line in lines:
+            field = re.match(r"    (\w+): [^#]*(?:  # (.+))?$", line)
+            if field and (field[2] or above):
+                found[field[1]] = field[2] or " ".join(above)
+            above = [*above, line.removeprefix("    # ")] if line.startswith("    # ") else []
+    return {name: found.get(name, "") for name in hints(config_class)}
+
+
+class Explained:
+    """The docstring of a config class, and behind it each field with its default, what it takes and what it means.
+
+    `help` asks for it; nothing is read before that.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get__(self, instance: Any, owner: type) -> str:
+        if not dataclasses.is_dataclass(owner):
+            return self.text
+        means = comments(owner)
+        takes = {name: re.sub(r" and at most \S+e\+\d+", "", wanted(hint)) for name, hint in hints(owner).items()}  # any size at all
+        fields = [f"    {f.name} = {f.default!r}: {means[f.name]} ({takes[f.name]})" for f in dataclasses.fields(owner)]
+        return "\n".join([self.text, "", "Fields, with their defaults:", "", *fields])

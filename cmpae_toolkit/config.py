@@ -8,17 +8,27 @@ code does something else, a field says so. `DataSpec` holds what a model must kn
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from ._fields import LARGEST, Count, DropoutRate, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
+from ._fields import LARGEST, Count, DropoutRate, Explained, Named, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
 from .errors import InputError
 
 MODALITIES = ("audio", "visual")
 TRACKS = ("audio", "visual", "audio_visual")
 Modality = Literal["audio", "visual"]
+
+# The names that `Config.risk` knows: each a function (opinion, label) -> a risk per category, or where it is, "package.module:function".
+# One of your own may be added; a checkpoint keeps the name, so what goes on with its training must add it, too.
+RISKS: dict[str, str | Callable[..., Any]] = {
+    "log": "cmpae_toolkit.losses:log_risk", "digamma": "cmpae_toolkit.losses:bayes_risk",
+    "squared_error": "cmpae_toolkit.losses:squared_error_risk", "relaxed": "cmpae_toolkit.losses:relaxed_risk",
+    "fisher": "cmpae_toolkit.losses:fisher_risk",
+}
+OwnRisk = Annotated[str, Named(RISKS, "another name in losses.RISKS, or 'package.module:function' for one of your own")]
 
 
 @dataclass(frozen=True)
@@ -26,30 +36,34 @@ class MethodConfig:
     """What every method has and the protocol fixes: task, schedule, choice of epoch, decoding. Subclasses add a method's own fields."""
 
     method: ClassVar[str] = ""
+    __doc__ = Explained(__doc__)
+
+    def __init_subclass__(cls) -> None:
+        cls.__doc__ = Explained(inspect.cleandoc(cls.__dict__.get("__doc__") or ""))
 
     task: Literal["parsing", "localization"] = "parsing"  # "localization": AVE's one answer a snippet, a category or background
 
     # Training
-    epochs: Count = 25
-    batch_size: Count = 128
-    learning_rate: Positive = 5e-4
-    decay: Share = 0.25
-    decay_epochs: Count = 6
+    epochs: Count = 25  # passes over the training videos
+    batch_size: Count = 128  # videos in a training step
+    learning_rate: Positive = 5e-4  # of the first epoch, or of the last one of the warm-up
+    decay: Share = 0.25  # what the learning rate is multiplied by after each `decay_epochs`
+    decay_epochs: Count = 6  # how many epochs keep one learning rate
     schedule: Literal["step", "cosine"] = "step"  # "cosine": from the learning rate to 0 over all epochs
     warm_up_epochs: Annotated[int, Range(0, LARGEST)] = 0  # the rate grows linearly over these
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: Weight = 0.0
+    optimizer: Literal["adam", "adamw"] = "adam"  # "adamw" takes weight decay out of the gradient
+    weight_decay: Weight = 0.0  # of the optimiser
     clip_gradient: Positive | None = None  # the largest norm of the gradient
     select_epoch_by: str = "mean"  # mean of the ten F-scores on val, or one score such as "event.audio"
-    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0  # of initial weights, order of videos, dropout and label noise
 
     # Decoding
     gate: Literal["modality", "joint"] = "modality"  # whose video probability opens a category: its own modality's or the joint one
-    audio_video_threshold: Share = 0.5
-    visual_video_threshold: Share = 0.5
-    snippet_threshold: Share = 0.5
+    audio_video_threshold: Share = 0.5  # the video's probability from which a category is open, for sound
+    visual_video_threshold: Share = 0.5  # the same for the picture
+    snippet_threshold: Share = 0.5  # the snippet's probability from which an open category is active
     search_thresholds: tuple[Modality, ...] = ()  # modalities whose video thresholds are chosen per category on val
-    threshold_candidates: tuple[Share, ...] = (0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)
+    threshold_candidates: tuple[Share, ...] = (0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)  # of the search
     threshold_epoch: Share | None = 0.4  # thresholds are chosen with the weights of this share of the epochs; None: of the best epoch
     threshold_shrinkage: Share = 0.0  # how far each chosen threshold is then drawn back to the fixed one: 1 is all the way
 
@@ -96,15 +110,15 @@ class HANConfig(MethodConfig):
 
     method: ClassVar[str] = "han"
 
-    width: Width = 512
-    attention_dropout: DropoutRate = 0.1
-    visual_dropout: DropoutRate = 0.0
-    cross_attention: bool = True
+    width: Width = 512  # of the embedded features and all layers above them
+    attention_dropout: DropoutRate = 0.1  # in the hybrid attention
+    visual_dropout: DropoutRate = 0.0  # of the visual features, behind the attention
+    cross_attention: bool = True  # whether one modality looks at the other
     audio_smoothing: Share = 1.0  # of the weak label: y -> s y + (1 - s) / 2
-    visual_smoothing: Share = 0.9
-    audio_weight: Weight = 1.0
-    visual_weight: Weight = 1.0
-    joint_weight: Weight = 1.0
+    visual_smoothing: Share = 0.9  # the same for the picture
+    audio_weight: Weight = 1.0  # of the loss on the sound's video opinion
+    visual_weight: Weight = 1.0  # of the loss on the picture's video opinion
+    joint_weight: Weight = 1.0  # of the loss on the joint opinion
 
     epochs: Count = 40
     batch_size: Count = 16
@@ -122,13 +136,13 @@ class JoMoLDConfig(HANConfig):
 
     visual_dropout: DropoutRate = 0.5
     audio_weight: Weight = 2.0
-    contrastive_weight: Weight = 1.0
-    denoise: bool = True
+    contrastive_weight: Weight = 1.0  # of the term that makes sound and picture of one second alike
+    denoise: bool = True  # whether labels that look wrong for one modality are removed in training
     estimator_epochs: Count = 25  # of the network that estimates the noise ratios
-    noise_warm_up: Literal["linear", "released"] = "linear"
-    noise_warm_up_epochs: Weight = 0.9
-    audio_noise_threshold: Weight = 0.6
-    visual_noise_threshold: Weight = 1.8
+    noise_warm_up: Literal["linear", "released"] = "linear"  # how the noise ratios grow; "released": as in the authors' code
+    noise_warm_up_epochs: Weight = 0.9  # over how many epochs they grow
+    audio_noise_threshold: Weight = 0.6  # p over its mean below which a label counts as noise, for sound
+    visual_noise_threshold: Weight = 1.8  # the same for the picture
 
     epochs: Count = 25
     batch_size: Count = 128
@@ -150,12 +164,12 @@ class Config(JoMoLDConfig):
 
     # Evidence: presence and absence (Eq. 2, 3)
     evidential: bool = True  # False: sigmoid classifiers with binary cross-entropy (Eq. 1)
-    presence_from: Literal["uni_modal", "cross_modal"] = "uni_modal"
-    absence_from: Literal["uni_modal", "cross_modal"] = "cross_modal"
+    presence_from: Literal["uni_modal", "cross_modal"] = "uni_modal"  # whose features collect evidence of presence
+    absence_from: Literal["uni_modal", "cross_modal"] = "cross_modal"  # whose features collect evidence of absence
     selector: Literal["multiplicative", "additive"] = "multiplicative"  # Eq. 3; the released code adds instead
-    selector_dropout: DropoutRate = 0.0
-    evidence_function: Literal["exp", "softplus"] = "exp"
-    evidence_temperature: Positive = 1.0
+    selector_dropout: DropoutRate = 0.0  # in Eq. 3
+    evidence_function: Literal["exp", "softplus"] = "exp"  # of a logit over the temperature
+    evidence_temperature: Positive = 1.0  # the logit is divided by it
     evidence_clamp: Positive | None = None  # on the logit, before the temperature
     prior_weight: Positive = 2.0  # W: alpha = e + W / 2, vacuity W / S; R-EDL learns with 0.2
 
@@ -163,22 +177,22 @@ class Config(JoMoLDConfig):
     pooling: Literal["evidence", "logits", "opinions"] = "evidence"  # of the paper, of the released code, of masses (ours)
     separate_attention: bool = False  # one temporal attention for presence and one for absence
     joint: Literal["evidence", "sigmoid", "mmil"] = "evidence"  # "sigmoid": released code; "mmil": HAN's pooling
-    joint_input: Literal["attended", "embedded"] = "attended"
+    joint_input: Literal["attended", "embedded"] = "attended"  # the features that the joint branch sees: behind or before the attention
     joint_fusion: Literal["sum_first", "layer_first"] = "sum_first"  # h(x^a + x^v), or h(x^a) + h(x^v)
 
     # Losses (Eq. 5, 8-11)
-    risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] = "log"  # psi in Eq. 5, or another evidential risk
+    risk: Literal["log", "digamma", "squared_error", "relaxed", "fisher"] | OwnRisk = "log"  # psi in Eq. 5, or another evidential risk
     fisher_weight: Weight = 0.005  # lambda_1 of the risk "fisher": weight of -log det of the Fisher information
     reduction: Literal["sum", "mean"] = "mean"  # over categories; videos are always averaged
     audio_weight: Weight = 1.0
-    mutual_weight: Weight = 1.0
-    kl_weight: Weight = 0.0
+    mutual_weight: Weight = 1.0  # of mutual learning, Eq. 10
+    kl_weight: Weight = 0.0  # of the KL term against misleading evidence
     kl_epochs: Count = 10  # the KL term grows linearly to its weight over these epochs
     use_joint_vacuity: bool = True  # u^av in Eq. 10
     use_unimodal_vacuity: bool = True  # u^uni in Eq. 10
     use_modality_selector: bool = True  # delta(c) of Eq. 8, 9
-    mutual_tie: Modality = "visual"
-    joint_vacuity_floor: Share = 0.0
+    mutual_tie: Modality = "visual"  # which modality Eq. 9 selects where both are equally probable
+    joint_vacuity_floor: Share = 0.0  # the least u^av in Eq. 10
 
     # Inference
     inference_self_share: Share = 0.0  # probability = (1 - share) * with cross-attention + share * without
@@ -246,7 +260,11 @@ def preset_for(data_name: str, preset: str | None = None) -> str:
 
 def config_for(data_name: str, preset: str | None = None) -> MethodConfig:
     """The preset that `preset_for` names, for AVE's task where the data are AVE, with `SIMULATED_CHANGES` where they are a small
-    simulated set."""
+    simulated set.
+
+    >>> config_for("small").width, config_for("simulated-ave").task, config_for("some/folder") == presets["paper"]
+    (128, 'localization', True)
+    """
     name = str(data_name)
     short = name.removeprefix("simulated-")
     changes = SIMULATED_CHANGES.get(name, SIMULATED_CHANGES[short] if short in ("tiny", "small") else {})

@@ -67,23 +67,25 @@ def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
     return evidence
 
 
-def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
+def evaluate(run: Run, video_set: VideoSet, *, one_sided: bool = False) -> dict[str, dict[str, float]]:
     """The ten F-scores of a run in percent, as `metrics.f_scores`; for AVE's task also "accuracy".
 
-    Raises InputError when the set has no reference.
+    `one_sided` adds "audible_only" and "visible_only" to each level. Raises InputError when the set has no reference.
     """
     _check_reference(video_set)
-    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference, one_sided)
 
 
-def evaluate_events(path: str | Path, video_set: VideoSet, config: MethodConfig) -> dict[str, dict[str, float]]:
+def evaluate_events(
+    path: str | Path, video_set: VideoSet, config: MethodConfig, *, one_sided: bool = False
+) -> dict[str, dict[str, float]]:
     """The same scores of events that any tool wrote, in a format of `data.read_events`; a video without any has none.
 
     `config` says the task. Raises InputError when the file cannot be read, names a video or a category that the set does not have,
     or when the set has no reference.
     """
     _check_reference(video_set)
-    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.reference)
+    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.reference, one_sided)
 
 
 def _check_reference(video_set: VideoSet) -> None:
@@ -91,31 +93,36 @@ def _check_reference(video_set: VideoSet) -> None:
         raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
 
 
-def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray) -> dict:
+def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one_sided: bool = False) -> dict:
     """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets."""
-    scores: dict = metrics.f_scores(estimate, reference)
+    scores: dict = metrics.f_scores(estimate, reference, one_sided)
     if config.task == "localization":
         scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference))
     return scores
 
 
 def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent."""
-    columns = pd.MultiIndex.from_product([metrics.LEVELS, metrics.SCORES], names=["level", "score"])
+    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent; one-sided ones where all have them."""
+    more = metrics.ONE_SIDED if scores and all(_has_one_sided(each) for each in scores.values()) else ()
+    columns = pd.MultiIndex.from_product([metrics.LEVELS, (*metrics.SCORES, *more)], names=["level", "score"])
     rows = [[result[level][score] for level, score in columns] for result in scores.values()]
     return pd.DataFrame(rows, index=list(scores), columns=columns)
 
 
 def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: VideoSet) -> pd.DataFrame:
     """A result and, beside it, the two floors it must be read against."""
-    return score_table({name: scores, **floors(video_set)})
+    return score_table({name: scores, **floors(video_set, _has_one_sided(scores))})
 
 
-def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
+def _has_one_sided(scores: dict[str, dict[str, float]]) -> bool:
+    return set(metrics.ONE_SIDED) <= scores["segment"].keys()
+
+
+def floors(video_set: VideoSet, one_sided: bool = False) -> dict[str, dict[str, dict[str, float]]]:
     """`metrics.floors` of a data set; only "predict nothing" where it has no weak labels."""
     if video_set.weak_labels is None:
-        return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
-    return metrics.floors(video_set.weak_labels, video_set.reference)
+        return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference, one_sided)}
+    return metrics.floors(video_set.weak_labels, video_set.reference, one_sided)
 
 
 def accuracy_floors(video_set: VideoSet) -> dict[str, float]:

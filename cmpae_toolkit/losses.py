@@ -3,13 +3,17 @@
 `training_losses` names those of CMPAE for one batch and `total` weighs them, so that logging and ablations need no other code.
 """
 
+from collections.abc import Callable
+from importlib import import_module
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from ._log_domain import digamma_of_exp, with_prior_one
-from .config import Config, MethodConfig
+from .config import RISKS, Config, MethodConfig
+from .errors import InputError
 from .opinion import Judgement, Opinion
 
 SMALLEST = 1e-7  # probabilities of sigmoid heads are kept this far from 0 and 1
@@ -44,10 +48,23 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
     return strength - label * alpha - (1 - label) * beta
 
 
+def log_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """`bayes_risk` with psi = "log": binary cross-entropy on p = alpha / S, what the paper trains with.
+
+    >>> log_risk(Opinion(torch.tensor([2.0]), torch.tensor([0.0])), torch.tensor([1.0])).item()  # log 4/3
+    0.2876...
+    """
+    return bayes_risk(opinion, label, "log")
+
+
 def squared_error_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Expected squared error under Beta(alpha, beta), of both outcomes: 2 ((y - p)^2 + p (1 - p) / (S + 1)).
 
     Sensoy et al., NeurIPS 2018, Eq. 5 (error and variance) for the two outcomes of each category; labels in 0..1.
+
+    >>> unsure = Opinion(presence=torch.tensor([2.0]), absence=torch.tensor([0.0]))  # Beta(3, 1), p = 3/4
+    >>> squared_error_risk(unsure, torch.tensor([1.0])).item()  # 2 (1/16 + 3/16 / 5)
+    0.2000...
     """
     return 2 * (_squared_error(opinion, label) + _variance(opinion))
 
@@ -57,6 +74,9 @@ def relaxed_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor
 
     Its other half, a prior weight of its own in p = (e + lambda) / (e + ê + 2 lambda), is `Config.prior_weight` = 2 lambda
     (lambda = 0.1 there). Changed for several labels: a Beta a category in place of one Dirichlet; labels in 0..1 may be soft.
+
+    >>> relaxed_risk(Opinion(torch.tensor([2.0]), torch.tensor([0.0])), torch.tensor([1.0])).item()  # 2 / 16
+    0.125
     """
     return 2 * _squared_error(opinion, label)
 
@@ -91,16 +111,37 @@ def log_det_fisher(opinion: Opinion) -> Float[Tensor, "*any"]:
 def evidence_risk(
     judgement: Judgement, label: Float[Tensor, "*any"], psi: str = "log", fisher_weight: float = 0.005
 ) -> Float[Tensor, "*any"]:
-    """`Config.risk` for an opinion (Eq. 5 as "log" or "digamma", or one of the other risks), Eq. 1 for a sigmoid head's probability."""
+    """`Config.risk` for an opinion (Eq. 5 as "log" or "digamma", or another of `RISKS`), Eq. 1 for a sigmoid head's probability.
+
+    Raises InputError for a risk that is not there, or gives no value per category.
+    """
     if not isinstance(judgement, Opinion):
         return binary_cross_entropy(judgement.probability, label)
-    if psi == "squared_error":
-        return squared_error_risk(judgement, label)
-    if psi == "relaxed":
-        return relaxed_risk(judgement, label)
-    if psi == "fisher":
-        return fisher_risk(judgement, label, fisher_weight)
-    return bayes_risk(judgement, label, psi)
+    found = find_risk(psi)
+    risk = found(judgement, label, fisher_weight) if found is fisher_risk else found(judgement, label)
+    if risk.shape != label.shape:
+        raise InputError(f"the risk {psi!r} gives {tuple(risk.shape)} for labels {tuple(label.shape)}: it must not reduce them.")
+    return risk
+
+
+def find_risk(name: str) -> Callable[[Opinion, Tensor], Tensor]:
+    """The function of a name in `RISKS`, or of "package.module:function": (opinion, label) -> a risk per category, unreduced.
+
+    Raises InputError where there is none.
+
+    >>> find_risk("relaxed") is relaxed_risk and find_risk("cmpae_toolkit.losses:relaxed_risk") is relaxed_risk
+    True
+    """
+    entry = RISKS.get(name, name)
+    if callable(entry):
+        return entry
+    module, _, attribute = entry.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"there is no risk {name!r} ({error}): use one of {', '.join(RISKS)}, or 'package.module:function' for your own."
+        ) from None
 
 
 def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -277,7 +318,11 @@ def kl_share(config: Config, epoch: int) -> float:
 
 
 def total(losses: dict[str, Tensor], config: MethodConfig) -> Tensor:
-    """Eq. 11: the weighted sum. A loss that the config has no `<name>_weight` for counts once."""
+    """Eq. 11: the weighted sum. A loss that the config has no `<name>_weight` for counts once.
+
+    >>> total({"audio": torch.tensor(2.0), "joint": torch.tensor(1.0)}, Config(audio_weight=0.5)).item()  # 0.5 x 2 + 1 x 1
+    2.0
+    """
     return sum(getattr(config, f"{name}_weight", 1.0) * value for name, value in losses.items())
 
 

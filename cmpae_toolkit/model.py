@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import MODALITIES, Config, DataSpec
+from .data.videoset import VideoSet
 from .layers import HybridAttention, TemporalAttention, embeddings, masked, mean_over_modalities, mean_over_snippets, softmax_over
-from .losses import training_losses
-from .method import Batch, Evidence, Features, Moment
+from .losses import find_risk, training_losses
+from .method import Batch, Evidence, Features, Fit, Moment, Supervision
 from .methods.jomold import Denoising, denoised
 from .opinion import Judgement, Opinion, PointEstimate, accumulate, average_masses, log_evidence
 
@@ -89,6 +90,12 @@ class CMPAE(Denoising):
             self.modality_attention = nn.Linear(config.width, categories)
         else:
             self.joint_branch = JointBranch(categories, config)
+
+    @classmethod
+    def prepare(cls, config: Config, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
+        """The noise ratios, once the risk is known to be there."""
+        find_risk(config.risk)
+        return super().prepare(config, train_set, val_set, fit)
 
     def forward(self, features: Features, cross_attention: bool = True, valid: Tensor | None = None) -> Evidence:
         """`features`: a tensor or array (video, snippet x positions, width) per stream. Raises InputError on other shapes."""

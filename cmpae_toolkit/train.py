@@ -35,26 +35,28 @@ SEED_STRIDE = 100_003  # a prime between the seeds of runs, so that no two runs 
 def fit(
     config: MethodConfig, train_set: VideoSet, val_set: VideoSet, *, supervision: Supervision | None = None, device: str | None = None,
     folder: str | Path | None = None, resume: bool = False, mixed_precision: bool = False, step: type[PlainStep] | None = None,
-    progress: bool = True,
+    progress: bool | str = True,
 ) -> Run:
     """Trains the config's method on weak labels; the epoch, and thresholds where the config asks for it, are chosen on `val_set`.
 
     `supervision`: what the method learns from beside weak labels; by default what its `prepare` makes, earlier stages included. With a
     `folder` the state is saved each epoch, and `resume=True` goes on from it: on CPU to the same weights as without the
     interruption. `mixed_precision`: bfloat16 where it is safe. `step`: another way to take a training step than `PlainStep`.
+    `progress`: whether to show a bar, or what is to stand before it; an earlier stage has a bar of its own.
     Raises InputError when the sets lack labels or do not fit together, or when training diverges.
     """
     check_trainable(train_set, val_set)
     method = get(config.method)
     if supervision is None:
-        stage = partial(fit, device=device, progress=progress)
+        stage = partial(fit, device=device, progress=progress and f"preparing {config.method}")
         supervision = method.prepare(config, train_set, val_set, stage)
     method.check(supervision)
     training = Training(config, train_set, val_set, supervision, device, mixed_precision, step or PlainStep)
     state_file = None if folder is None else Path(folder) / STATE
     if state_file is not None and resume and state_file.is_file():
         training.restore(TrainingState.load(state_file, training.key))
-    with tqdm(range(training.epoch + 1, config.epochs + 1), desc=f"training {config.method}", disable=not progress) as epochs:
+    text = progress if isinstance(progress, str) else f"training {config.method}"
+    with tqdm(range(training.epoch + 1, config.epochs + 1), desc=text, disable=not progress) as epochs:
         for epoch in epochs:
             row = training.run_epoch(epoch)
             epochs.set_postfix(loss=f"{row['loss']:.3f}", val=f"{row['mean']:.1f}")

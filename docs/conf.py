@@ -47,10 +47,11 @@ CONTROLS = "<p><em>Here are controls, which need a running kernel: open the note
 CONTENTS = {
     "The course": "notebooks/*",
     "Reading on": [
-        *(f"docs/{page}" for page in ("equations", "released_code", "results", "data", "methods", "methods_zoo")),
+        *(f"docs/{page}" for page in ("equations", "released_code", "results", "leaderboard", "data", "methods", "methods_zoo")),
         *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",
     ],
+    "Recipes": ["docs/recipes/index", *(f"docs/recipes/{page}" for page in ("loss", "head", "features", "ablation", "annotation"))],
     "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract")],
 }
 

@@ -67,6 +67,19 @@ def test_evaluate(trained, capsys, tmp_path, tiny):
     assert f"{scores['segment']['type']:.1f}" in capsys.readouterr().out
 
 
+def test_one_sided_columns_are_printed_and_written_where_they_are_asked_for(trained, capsys, tmp_path, tiny):
+    file = tmp_path / "scores.json"
+    command = ["evaluate", "--data", "tiny", "--checkpoint", str(trained / "a"), "--json", str(file), "--one-sided"]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("audible-only  visible-only") == 2 and max(map(len, printed.splitlines())) <= 80
+    found = json.loads(file.read_text())
+    assert flat(found["scores"]) == pytest.approx(flat(evaluate(load_run(trained / "a"), tiny[2], one_sided=True)))
+    nothing = metrics.f_scores(np.zeros_like(tiny[2].reference), tiny[2].reference, one_sided=True)
+    assert flat(found["floors"]["predict nothing"]) == pytest.approx(flat(nothing))
+    assert cli.main(command[:-3]) == 0 and "audible-only" not in capsys.readouterr().out
+
+
 def test_the_shipped_checkpoint_beats_predicting_nothing(capsys):
     assert cli.main(["evaluate", "--data", "small"]) == 0
     run, test = checkpoint.shipped_run(), load("small", "test")

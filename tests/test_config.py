@@ -1,13 +1,15 @@
 """Config: presets against the reference's list of differences, parsing, and refusals."""
 
 import json
+import pydoc
 
 import pytest
 
-from cmpae_toolkit._fields import hints
+from cmpae_toolkit._fields import comments
 from cmpae_toolkit.config import (
     AVE,
     RELEASED,
+    RISKS,
     SIMULATED_CHANGES,
     Config,
     DataSpec,
@@ -18,6 +20,7 @@ from cmpae_toolkit.config import (
     presets,
 )
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.methods import METHODS, get
 from cmpae_toolkit.studies.ablations import DIFFERENCES, EVIDENTIAL_LOSSES, OWN_WEIGHTS, TABLE_5, TABLE_6
 
 
@@ -65,7 +68,22 @@ def test_files_from_before_a_field_was_added():
 def test_evidential_losses_are_configs_of_their_own():
     made = {name: Config(**changes) for name, changes in EVIDENTIAL_LOSSES.items()}
     assert made["log (paper)"] == Config() and len(set(made.values())) == len(made)
-    assert {c.risk for c in made.values()} == set(hints(Config)["risk"].__args__)
+    assert {c.risk for c in made.values()} == set(RISKS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_help_says_what_each_field_means(name):
+    config_class = get(name).Config
+    text = pydoc.render_doc(config_class, renderer=pydoc.plaintext)
+    for field, meaning in comments(config_class).items():
+        assert len(meaning) > 5 and f"    {field} = {getattr(config_class(), field)!r}: {meaning} (" in text, field
+
+
+def test_help_of_a_field_says_what_it_takes():
+    text = Config.__doc__
+    assert "    decay = 0.25: what the learning rate is multiplied by after each `decay_epochs` (a number of at least 0 and" in text
+    assert "    kl_epochs = 10: the KL term grows linearly to its weight over these epochs (a whole number of at least 1)" in text
+    assert Config().__doc__ == Config.__doc__ and Config.__doc__.startswith("CMPAE. The defaults are the preset `paper`")
 
 
 def test_values_from_the_command_line():
@@ -82,7 +100,8 @@ def test_values_from_the_command_line():
     ("fields", "message"),
     [
         ({"witdh": 3}, "'witdh' is not a config field"), ({"width": "wide"}, "'width' is 'wide': use a whole number"),
-        ({"denoise": "maybe"}, "'denoise' is 'maybe': use true or false"), ({"risk": "huber"}, "use one of 'log', 'digamma'"),
+        ({"denoise": "maybe"}, "'denoise' is 'maybe': use true or false"),
+        ({"risk": "huber"}, r"one of 'log', 'digamma', .* or another name in losses\.RISKS"),
         ({"epochs": 0}, "at least 1"), ({"search_thresholds": ("smell",)}, "smell"),
         ({"width": None}, "'width' is None: use a whole number"),
         ({"prior_weight": 0.0}, "more than 0"), ({"learning_rate": "nan"}, "'learning_rate' is nan"), ({"seed": -1}, "'seed' is -1"),

@@ -207,3 +207,46 @@ def test_events_are_the_maximal_runs(roll):
 def test_a_roll_without_events_has_no_rows():
     assert metrics.events(np.zeros((2, 2, 10, 3), bool)).shape == (0, 5)
     assert metrics.events(np.zeros((0, 2, 10, 3), bool)).shape == (0, 5) and metrics.events(np.zeros((2, 2, 0, 3), bool)).shape == (0, 5)
+
+
+# ---- what only one modality has ---------------------------------------------------------------------------------------------
+
+
+def slow_alone(estimate, reference, level, modality):
+    """The mean over videos of F of what `modality` has and the other has not, snippet by snippet."""
+    values = []
+    for e, r in zip(estimate, reference, strict=True):
+        estimated, referenced = ([z[modality, :, c] * ~z[1 - modality, :, c] for c in range(z.shape[2])] for z in (e, r))
+        values.append(slow_f([slow_counts(a, b, level) for a, b in zip(estimated, referenced, strict=True)]))
+    return 100 * sum(values) / len(values)
+
+
+@given(rolls=hnp.arrays(bool, (2, 2, 2, 6, 2)))
+@settings(max_examples=40)
+def test_one_sided_scores_follow_the_definition(rolls):
+    scores = metrics.f_scores(*rolls, one_sided=True)
+    for level in metrics.LEVELS:
+        for modality, name in enumerate(metrics.ONE_SIDED):
+            assert scores[level][name] == pytest.approx(slow_alone(*rolls, level, modality))
+
+
+def test_one_sided_scores_change_no_other():
+    rng = np.random.default_rng(0)
+    estimate, reference = (rng.random((2, 5, 2, 10, 4)) < 0.3)
+    plain, more = (metrics.f_scores(estimate, reference, one_sided) for one_sided in (False, True))
+    assert {level: {n: v for n, v in scores.items() if n in metrics.SCORES} for level, scores in more.items()} == plain
+    assert metrics.mean_score(plain) == metrics.mean_score(more)
+    for scores in (metrics.scores_per_video(estimate, reference, True), metrics.category_scores(estimate, reference, True)):
+        assert all(set(metrics.ONE_SIDED) <= tracks.keys() for tracks in scores.values())
+
+
+def test_a_video_seen_and_heard_throughout_has_nothing_one_sided():
+    both, reference = roll((0, 0, 2, 6, 1), (0, 1, 2, 6, 1)), roll((0, 0, 2, 6, 1), (0, 1, 2, 6, 1))
+    by_category = metrics.category_scores(both, reference, one_sided=True)
+    assert np.isnan(by_category["segment"]["audible_only"]).all() and by_category["segment"]["audio"][1] == 100
+    late = roll((0, 0, 2, 6, 1), (0, 1, 4, 6, 1))  # heard in snippets 2 to 5, seen in 4 and 5: alone in 2 and 3
+    assert metrics.f_scores(late, late, one_sided=True)["event"]["audible_only"] == 100
+    half = roll((0, 0, 3, 6, 1), (0, 1, 4, 6, 1))  # found alone in snippet 3 only: 2 * 1 / (2 * 1 + 0 + 1)
+    assert metrics.f_scores(half, late, one_sided=True)["segment"]["audible_only"] == pytest.approx(200 / 3)
+    painted = metrics.floors(np.array([[0, 1, 0]]), late, one_sided=True)["true weak labels everywhere"]
+    assert painted["segment"]["audible_only"] == 0

@@ -1,6 +1,7 @@
 """The project's own rules: imports point one way, the environments agree, `import` stays light, no machine is named."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -63,6 +64,18 @@ def test_public_names():
     assert callable(fit) and callable(load) and callable(losses.bayes_risk) and "paper" in presets
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         cmpae_toolkit.fitt  # noqa: B018
+
+
+WINGS = ("data", "evidence", "explorer", "methods", "plots", "studies")
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_shows_its_public_names_only(wing):
+    module = importlib.import_module(f"cmpae_toolkit.{wing}")
+    assert dir(module) == sorted(module.__all__) == sorted(set(module.__all__))
+    for name in dir(module):
+        owner = getattr(getattr(module, name), "__module__", "cmpae_toolkit")
+        assert not name.startswith("_") and owner.startswith("cmpae_toolkit"), f"{wing}.{name} is of {owner}"
 
 
 def tracked():

@@ -19,10 +19,10 @@ from ..errors import InputError
 from ..methods import get
 from .on_data import Doctor, Download, Pack
 from .on_runs import Evaluate, Predict, Train
-from .on_studies import Methods, Study, Tables
+from .on_studies import Leaderboard, Methods, Study, Tables
 
 VERBS: dict[str, type] = {
-    verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Tables, Study, Methods)
+    verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Tables, Study, Leaderboard, Methods)
 }
 
 
@@ -35,7 +35,7 @@ def parse(arguments: Sequence[str]) -> Any:
         raise InputError(f"there is no command {verb!r}: use one of {', '.join(VERBS)}.")
     print("usage: cmpae COMMAND [OPTIONS]\n\nEvidential audio-visual event perception; `cmpae COMMAND --help` lists the options.\n")
     for name, about in VERBS.items():
-        print(f"  {name:10}{about.__doc__.splitlines()[0]}")
+        print(f"  {name:12}{about.__doc__.splitlines()[0]}")
     print(f"\nPresets: {', '.join(presets)}. Studies: {', '.join(studies.STUDIES)}.")
     raise SystemExit(0)
 

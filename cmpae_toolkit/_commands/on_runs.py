@@ -102,6 +102,7 @@ class Evaluate(OnData, WithRun):
     json: Path | None = None  # write the scores to this file, too; "-" prints them instead of the table
     released: Path | None = None  # the authors' checkpoint: prints their inference beside Table 2
     predictions: Path | None = None  # events of any tool: csv, tsv, json, or a folder of Audacity, WebVTT or ELAN files
+    one_sided: Flag = False  # also score what is only audible, and what is only visible
 
     def run(self) -> None:
         from .. import inference
@@ -111,13 +112,13 @@ class Evaluate(OnData, WithRun):
         video_set = self.load(self.split)
         if self.predictions is not None:
             name, about = "predictions", f"events of {self.predictions}"
-            scores = inference.evaluate_events(self.predictions, video_set, config_for(self.data))
+            scores = inference.evaluate_events(self.predictions, video_set, config_for(self.data), one_sided=self.one_sided)
         else:
             run = self.trained()
             name, about = "checkpoint", f"checkpoint trained on {run.data.get('name', 'unknown data')}"
-            scores = inference.evaluate(run, video_set)
+            scores = inference.evaluate(run, video_set, one_sided=self.one_sided)
         text = self.text(name, scores, video_set)
-        found = {"data": video_set.title, "scores": scores, "floors": inference.floors(video_set)}
+        found = {"data": video_set.title, "scores": scores, "floors": inference.floors(video_set, self.one_sided)}
         self.put(f"{video_set.title}, {len(video_set)} videos, {about}:\n\n{text}", found)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The verbs about many runs: tables, study, methods."""
+"""The verbs about many runs: tables, study, leaderboard, methods."""
 
 from __future__ import annotations
 
@@ -58,6 +58,25 @@ class Study:
 
     def run(self) -> None:
         print(self.call().to_string())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """Rank the methods of stored runs on every data set that two of them share, each rank with its interval."""
+
+    results: tuple[str, ...] = ("tables",)  # stored studies, or folders of runs
+    also: tuple[str, ...] = ()  # labels of runs that are in none of the paper's tables
+    out: Path | None = None  # write the page as Markdown to this file, too
+
+    def run(self) -> None:
+        from .._files import write_text
+        from ..studies import leaderboard
+
+        tables = leaderboard.leaderboard(self.results, self.also)
+        for title, table in tables.items():
+            print(f"{title}\n\n{leaderboard.as_text(table).to_string(index=False)}\n")
+        if self.out is not None:
+            print(write_text(self.out, leaderboard.page(tables)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 import torch
 
+from .. import metrics
 from ..config import DataSpec, StreamSpec
 from ..data import LLP_CATEGORIES
 from ..errors import InputError
@@ -40,8 +42,9 @@ def _size(method: type[Method]) -> str:
 def scores(table: pd.DataFrame) -> str:
     """A score table for a terminal, one block a level so that it fits 80 columns."""
     blocks = []
-    for level in table.columns.levels[0].sort_values(ascending=False):  # segment before event
-        block = table[level].copy()
+    parts = [part for part in (metrics.SCORES, metrics.ONE_SIDED) if part[0] in table.columns.levels[1]]
+    for level, part in itertools.product(metrics.LEVELS, parts):
+        block = table[level][list(part)].copy()
         block.columns = [c.replace("_", "-") for c in block.columns]
         block.index.name = f"{level} level, F in %"
         block = block.reset_index()

@@ -20,7 +20,7 @@ _MODULES = {
     "lists": ("list_version",),
     "naming": ("default_name", "names", "published", "simulated_size"),
     "store": ("open_store", "pack", "verify"),
-    "videoset": ("Notice", "VideoSet"),
+    "videoset": ("Notice", "Splits", "VideoSet"),
 }
 _WHERE = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names} | {"home": "cmpae_toolkit._files"}
 
@@ -34,4 +34,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return __all__

@@ -23,7 +23,7 @@ from .avep import open_avep, read_avep
 from .folder import open_source
 from .naming import default_name, names, published, simulated_size
 from .source import Source
-from .videoset import VideoSet
+from .videoset import Splits, VideoSet
 
 SIMULATED = {"llp": "small", "ave": "ave", "avep": "avep"}  # the size of each published shape that a laptop trains on
 PACK_FROM = 10**9  # bytes of feature files from which a split is packed instead of read into memory
@@ -33,16 +33,23 @@ AVE_OPTIONS = {"background": False}
 AVEP_OPTIONS = {"missing": "error", "eval_audio": None, "leaks": "keep", "repeated": "keep"}
 
 
-def load(name_or_folder: str | Path | None = None, split: str | None = "train", **options: Any) -> VideoSet:
+def load(name_or_folder: str | Path | Splits | None = None, split: str | None = "train", **options: Any) -> VideoSet:
     """Reads one split of simulated data (`tiny`, `small`, `full`, `simulated-...`), of a download (`llp`, `ave`, `avep`), of a folder,
-    or of a packed store; by default `default_name()`.
+    or of a packed store, or takes it from sets in memory (`Splits`); by default `default_name()`.
 
     Options of simulated data: `seed`. Of all else: `name` and `progress`; of folders and LLP also `missing`, `eval_audio` and
     `snippet_seconds` (see `load_folder`), of AVE `background` (see `load_ave`), of AVEP `missing`, `eval_audio`, `leaks` and
     `repeated` (see `read_avep`). What is not simulated is read into memory when its split has under 1 GB of features, else packed
     once and memory-mapped; a packed store that is up to date is always preferred. `split=None` reads a folder of unlabelled videos.
+
+    >>> videos = load("tiny", "val")  # simulated
+    >>> videos.title, len(videos), videos.reference.shape
+    ('simulated tiny (val)', 48, (48, 2, 10, 25))
     """
     chosen = default_name() if name_or_folder is None else name_or_folder
+    if isinstance(chosen, Splits):
+        known(options, {})
+        return chosen.load(split)
     size = simulated_size(chosen)
     if split is not None or size:
         check_split(split)

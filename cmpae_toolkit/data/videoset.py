@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..config import MODALITIES, DataSpec, StreamSpec
 from ..errors import InputError
+from .features import KNOWN_STREAMS
 from .scan import scan
 
 
@@ -65,6 +67,51 @@ class VideoSet:
         missing = [m for m in MODALITIES if m not in self.modalities.values()]
         if missing:
             raise InputError(f"{self.name} {self.split}: no feature stream of the {missing[0]} modality; the method needs both.")
+
+    @classmethod
+    def from_arrays(
+        cls, *, weak_labels: Any = None, reference: Any = None, categories: Sequence[str] | None = None, ids: Sequence[str] | None = None,
+        name: str = "arrays", split: str = "train", modalities: Mapping[str, str] | None = None, simulated: bool = False,
+        snippet_seconds: float = 1.0, lengths: Any = None, present: Any = None, **streams: Any,
+    ) -> VideoSet:
+        """Makes a set of arrays or tensors in memory: each stream a keyword, (video, snippet x positions, width).
+
+        `audio` is of the audio modality, `frames` and `clip` are visual; `modalities` says it of streams with other names. `weak_labels`
+        (video, category) to train on, `reference` (video, modality, snippet, category) to choose the epoch by and to score; both hold
+        0 and 1. Raises InputError, naming the array, where shapes do not fit together or values are none that the toolkit takes.
+
+        >>> rng = np.random.default_rng(0)
+        >>> audio, frames = rng.normal(size=(6, 10, 16)), rng.normal(size=(6, 80, 32))  # ten snippets, eight frames in each
+        >>> videos = VideoSet.from_arrays(audio=audio, frames=frames, weak_labels=rng.integers(0, 2, (6, 3)))
+        >>> len(videos), videos.categories, str(videos.spec.streams["frames"])
+        (6, ('category_0', 'category_1', 'category_2'), '32 visual features at 8 positions a snippet')
+        """
+        known = KNOWN_STREAMS | dict(modalities or {})
+        unknown = [stream for stream in streams if known.get(stream) not in MODALITIES]
+        if unknown:
+            raise InputError(f'is the stream {unknown[0]!r} audio or visual? Give modalities={{"{unknown[0]}": "audio"}}, or "visual".')
+        features = {stream: _features(stream, x) for stream, x in streams.items()}
+        arrays = {
+            "weak_labels": _zeros_and_ones("weak_labels", weak_labels, 2, np.float32),
+            "reference": _zeros_and_ones("reference", reference, 4, bool), "present": _zeros_and_ones("present", present, 2, bool),
+            "lengths": None if lengths is None else np.asarray(lengths, int),
+        }
+        counts = [x.shape[-1] for what, x in arrays.items() if what in ("weak_labels", "reference") and x is not None]
+        given = [f"category_{i}" for i in range(counts[0] if counts else 0)] if categories is None else categories
+        if any(count != len(given) for count in counts) or not given:
+            raise InputError(f"{name} {split}: {len(given)} categories, but labels for {counts}: give `categories` that fit the labels.")
+        names = [f"{split}_{i:05d}" for i in range(len(next(iter(features.values()), ())))] if ids is None else ids
+        made = cls(
+            name, split, tuple(given), tuple(names), features, {s: known[s] for s in features}, **arrays, simulated=simulated,
+            snippet_seconds=snippet_seconds,
+        )
+        odd = [stream for stream, x in features.items() if x.shape[1] % made.snippets]
+        if odd:
+            raise InputError(f"{name} {split}: stream {odd[0]!r} has {features[odd[0]].shape[1]} positions for {made.snippets} snippets.")
+        if arrays["reference"] is not None and arrays["reference"].shape[1:3] != (len(MODALITIES), made.snippets):
+            shape = (len(made), len(MODALITIES), made.snippets, len(given))
+            raise InputError(f"{name} {split}: the reference has shape {arrays['reference'].shape}, the features need {shape}.")
+        return made.check_finite()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,3 +188,45 @@ class VideoSet:
             if bad is not None:
                 raise InputError(f"{self.title}: stream {name!r} of {self.ids[bad]} holds NaN or infinite values: extract it again.")
         return self
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Holds the splits of one data set that is in memory: `data.load`, and so every grid and study, takes it in place of a name.
+
+    >>> audio, frames = np.zeros((4, 10, 2)), np.zeros((4, 10, 3))
+    >>> one = VideoSet.from_arrays(audio=audio, frames=frames, weak_labels=np.eye(4), name="birds")
+    >>> str(Splits(one, one)), Splits(one, one).load("val") is one
+    ('birds', True)
+    """
+
+    train: VideoSet
+    val: VideoSet
+    test: VideoSet | None = None
+
+    def __str__(self) -> str:
+        return self.train.name
+
+    def load(self, split: str | None) -> VideoSet:
+        """Gives one of the splits; one that is not there is an InputError."""
+        found = getattr(self, split) if split in ("train", "val", "test") else None
+        if found is None:
+            raise InputError(f"{self}: there is no split {split!r} among these sets in memory.")
+        return found
+
+
+def _features(stream: str, values: Any) -> np.ndarray:
+    """(video, snippet x positions, width) in float16 or float32."""
+    x = np.asarray(values)
+    if x.ndim != 3 or 0 in x.shape or x.dtype.kind not in "fiu":
+        raise InputError(f"stream {stream!r} must be numbers (video, snippet x positions, width), got {x.dtype} {x.shape}.")
+    return x if x.dtype in (np.float16, np.float32) else x.astype(np.float32)
+
+
+def _zeros_and_ones(what: str, values: Any, axes: int, dtype: type) -> np.ndarray | None:
+    if values is None:
+        return None
+    x = np.asarray(values)
+    if x.ndim != axes or not np.isin(x, (0, 1)).all():
+        raise InputError(f"{what} must be {axes}-dimensional and hold 0 and 1, got {x.dtype} {x.shape}.")
+    return x.astype(dtype)

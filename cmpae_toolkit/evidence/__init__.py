@@ -37,3 +37,7 @@ __all__ = [
     "entropy", "expected_entropy", "fusion", "mutual_information", "nll", "one_of", "platt", "reliability", "rescale",
     "risk_coverage", "temperature", "uncertainty", "weighted",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,3 +11,7 @@ def __getattr__(name: str):
     if name not in WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{WHERE[name]}", __name__), name)
+
+
+def __dir__():
+    return __all__

@@ -10,6 +10,8 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..method import Method
 
+__all__ = ["METHODS", "get"]
+
 METHODS: dict[str, str] = {
     "cmpae": "cmpae_toolkit.model:CMPAE",
     "han": "cmpae_toolkit.methods.han:HAN",
@@ -34,9 +36,16 @@ def get(name: str) -> type[Method]:
     """The class of a method, by its name in `METHODS` or as "package.module:Class" for one of your own.
 
     Raises InputError for a name that is neither.
+
+    >>> get("han").__name__, get("cmpae_toolkit.methods.han:HAN") is get("han")
+    ('HAN', True)
     """
     module, _, attribute = METHODS.get(name, str(name)).partition(":")
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
         raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}, or 'package.module:Class' for your own.") from None
+
+
+def __dir__() -> list[str]:
+    return __all__

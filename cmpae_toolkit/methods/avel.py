@@ -24,7 +24,7 @@ class AVELConfig(LocalizationConfig):
 
     width: Width = 512  # of the attention
     lstm_width: Width = 128  # of each direction
-    hidden_width: Width = 64
+    hidden_width: Width = 64  # of the layer below the scores
     pooling: Literal["mean", "max"] = "mean"  # of the snippets' scores: of the paper, of the released code
 
     epochs: Count = 250

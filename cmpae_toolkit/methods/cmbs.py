@@ -25,10 +25,10 @@ class CMBSConfig(LocalizationConfig):
 
     width: Width = 256  # of a snippet; a multiple of 4, the number of heads
     map_width: Width = 512  # of a position
-    forward_width: Width = 2048
-    query_forward_width: Width = 1024
-    visual_dropout: DropoutRate = 0.1
-    attention_dropout: DropoutRate = 0.1
+    forward_width: Width = 2048  # in each attention block
+    query_forward_width: Width = 1024  # in the blocks that ask the other modality
+    visual_dropout: DropoutRate = 0.1  # of the picture's positions
+    attention_dropout: DropoutRate = 0.1  # in the attention layers
     interaction_dropout: DropoutRate = 0.2  # among positions, and between the modalities
     alpha: Share = 0.2  # how far the gates reach into the features
     beta: Weight = 0.5  # of the picture's own attention

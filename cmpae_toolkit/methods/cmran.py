@@ -27,9 +27,9 @@ class CMRANConfig(LocalizationConfig):
 
     width: Width = 256  # of a snippet; a multiple of 4, the number of heads
     map_width: Width = 512  # of a position
-    forward_width: Width = 2048
-    visual_dropout: DropoutRate = 0.2
-    attention_dropout: DropoutRate = 0.1
+    forward_width: Width = 2048  # in each attention block
+    visual_dropout: DropoutRate = 0.2  # of the picture's positions
+    attention_dropout: DropoutRate = 0.1  # in the attention layers
     relevance_threshold: Share = 0.5  # a snippet is an event where its relevance is above
 
     epochs: Count = 200

@@ -40,11 +40,11 @@ class CoLeaFConfig(Config):
 
     early_epochs: Weight = 3  # the references learn from the labels alone
     agreement_after: Weight = 1  # epochs; then the references teach the anchor
-    reference_dropout: DropoutRate = 0.5
-    audio_agreement_weight: Weight = 1e-4
-    visual_agreement_weight: Weight = 1e-4
-    audio_guidance_weight: Weight = 0.009
-    visual_guidance_weight: Weight = 1.0
+    reference_dropout: DropoutRate = 0.5  # in front of the reference nets' heads
+    audio_agreement_weight: Weight = 1e-4  # of the agreement with the reference in which categories go together
+    visual_agreement_weight: Weight = 1e-4  # the same for the picture
+    audio_guidance_weight: Weight = 0.009  # of the contrastive term with the reference's features
+    visual_guidance_weight: Weight = 1.0  # the same for the picture
 
     # the anchor: the released CMPAE network
     embedding_activation: Literal["none", "elu"] = "elu"

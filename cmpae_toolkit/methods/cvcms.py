@@ -30,12 +30,12 @@ class CVCMSConfig(HANConfig):
     method: ClassVar[str] = "cvcms"
 
     attention_dropout: DropoutRate = 0.4
-    class_width: Width = 128
-    class_dropout: DropoutRate = 0.25
+    class_width: Width = 128  # of a category's vector
+    class_dropout: DropoutRate = 0.25  # in the attention among categories
     smoothing_epochs: Weight = 2  # the labels are smoothed in so many epochs
     contrastive_after: Weight = 2  # epochs
-    contrastive_weight: Weight = 0.85
-    label_source: Literal["weak", "exchange"] = "exchange"
+    contrastive_weight: Weight = 0.85  # of the term across videos
+    label_source: Literal["weak", "exchange"] = "exchange"  # "exchange": MA's labels, from tracks of other videos
     estimator_epochs: Count = 12  # of MA's first stage
 
     epochs: Count = 40

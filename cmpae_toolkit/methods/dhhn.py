@@ -35,11 +35,11 @@ class DHHNConfig(HANConfig):
 
     method: ClassVar[str] = "dhhn"
 
-    teacher_heads: Count = 8
+    teacher_heads: Count = 8  # of the teachers' attention
     teacher_smoothing: Share = 0.9  # of the visual teacher's labels
     audio_teacher_rate: Positive = 1.0  # shares of the learning rate
-    visual_teacher_rate: Positive = 1.0
-    label_source: Literal["weak", "exchange"] = "exchange"
+    visual_teacher_rate: Positive = 1.0  # the same for the picture
+    label_source: Literal["weak", "exchange"] = "exchange"  # "exchange": MA's labels, from tracks of other videos
     joint_label: Literal["weak", "audio"] = "weak"  # "audio": the released code, as in MA
     estimator_epochs: Count = 12  # of MA's first stage
 

@@ -37,18 +37,18 @@ class LEAPConfig(HANConfig):
 
     method: ClassVar[str] = "leap"
 
-    encoder: Literal["pyramid", "hybrid"] = "pyramid"
-    attention_heads: Count = 8
+    encoder: Literal["pyramid", "hybrid"] = "pyramid"  # of the snippets: MM-Pyramid's, or HAN's layer
+    attention_heads: Count = 8  # of encoder and decoder
     units: Count = 4  # of the pyramid
     dropout: DropoutRate = 0.2  # of the blocks' residual branches
-    decoder_layers: Count = 2
+    decoder_layers: Count = 2  # of each modality
     label_vectors: str = ""  # an .npy file (category, width), see `vectors_of_names`; none: a fixed random vector for each name
-    label_width: Count = 300
+    label_width: Count = 300  # of a name's vector
     snippet_labels: str = ""  # a folder with audio/<id>.npy and visual/<id>.npy, each (snippet, category) in 0..1
     # what the similarity of sound and picture should be: events in common over all events (paper), or a count of common ones through
     # a sigmoid, with negative similarities cut off (released code)
     similarity: Literal["iou", "product"] = "iou"
-    similarity_weight: Weight = 1.0
+    similarity_weight: Weight = 1.0  # of the term that makes snippets of the same events alike
     visual_smoothing: Share = 1.0
 
     epochs: Count = 30

@@ -36,7 +36,7 @@ class MAConfig(HANConfig):
 
     method: ClassVar[str] = "ma"
 
-    contrastive_weight: Weight = 1.0
+    contrastive_weight: Weight = 1.0  # of JoMoLD's contrastive term
     label_source: Literal["weak", "exchange"] = "exchange"  # "weak": the first stage alone
     joint_label: Literal["weak", "audio"] = "weak"  # "audio": the released code, where audio's removed labels are missing here too
 

@@ -28,11 +28,11 @@ class MMPyramidConfig(HANConfig):
 
     method: ClassVar[str] = "mm_pyramid"
 
-    attention_heads: Count = 8
+    attention_heads: Count = 8  # of each unit
     units: Count = 4  # unit i sees 2^i snippets to both sides
     dropout: DropoutRate = 0.2  # of the blocks' residual branches
     swap_streams: bool = False  # true: the released code, which reads the visual stream as the audio track and the audio as the visual
-    label_source: Literal["weak", "exchange"] = "weak"
+    label_source: Literal["weak", "exchange"] = "weak"  # "exchange": MA's labels, from tracks of other videos
     estimator_epochs: Count = 12  # of MA's first stage, where its labels are asked for
 
     learning_rate: Positive = 1e-4

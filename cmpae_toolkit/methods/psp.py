@@ -30,7 +30,7 @@ class PSPConfig(LocalizationConfig):
 
     width: Width = 512  # of the attention over positions
     lstm_width: Width = 128  # of each direction
-    hidden_width: Width = 64
+    hidden_width: Width = 64  # of the layer below the scores
     attention_dropout: DropoutRate = 0.1  # in the propagation
     # Pairs of snippets below this share of the mean weight, 1 / snippets, are cut: 0.095 for AVE's ten.
     cut: Share = 0.95

@@ -34,15 +34,15 @@ class UWAVConfig(VALORConfig):
 
     method: ClassVar[str] = "uwav"
 
-    attention_heads: Count = 16
-    attention_layers: Count = 5
-    feed_forward_width: Width = 2048
-    audio_hidden: Width = 1024
+    attention_heads: Count = 16  # of each layer
+    attention_layers: Count = 5  # one after the other
+    feed_forward_width: Width = 2048  # in each layer
+    audio_hidden: Width = 1024  # of the layer on the sound's features
     # the weights of categories in and out of the weak label: divided by the number of categories (Eq. 18, 19), or not (released code)
     balance: Literal["mean", "sum"] = "mean"
-    positive_weight: Positive = 0.5
+    positive_weight: Positive = 0.5  # of what a snippet has, beside what it lacks
     mix_concentration: Positive = 1.7  # of the Beta distribution of the share in a mixture
-    mix_weight: Weight = 1.0
+    mix_weight: Weight = 1.0  # of the loss on mixed snippets
 
     epochs: Count = 80
     lowest_share: Share = 0.05

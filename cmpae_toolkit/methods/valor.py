@@ -39,9 +39,9 @@ class VALORConfig(HANConfig):
 
     method: ClassVar[str] = "valor"
 
-    attention_heads: Count = 8
-    attention_layers: Count = 1
-    feed_forward_width: Width = 1024
+    attention_heads: Count = 8  # of each layer
+    attention_layers: Count = 1  # one after the other
+    feed_forward_width: Width = 1024  # in each layer
     snippet_labels: str = ""  # a folder with audio/<id>.npy and visual/<id>.npy, each (snippet, category) in 0..1
     visual_smoothing: Share = 1.0  # of the snippets' labels, like `audio_smoothing`
 

@@ -23,3 +23,7 @@ __all__ = [
     "risk_curves", "risk_surface", "score_bars", "side_by_side", "threshold_curve", "tracks", "training_history",
     "use_theme", "waveform",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,10 +21,15 @@ _HOMES = {
     "Job": "grid", "run_grid": "grid", "collect": "records", "freeze": "records", "numbers": "records",
     "summarise": "statistics", "claims_table": "claims", "per_category": "claims",
 }
+__all__ = sorted(["STUDIES", "get", *_HOMES])
 
 
 def get(name: str) -> Callable[..., Any]:
-    """The function of a study. Raises InputError for an unknown name."""
+    """The function of a study. Raises InputError for an unknown name.
+
+    >>> get("differences").__module__
+    'cmpae_toolkit.studies.differences'
+    """
     if name not in STUDIES:
         raise InputError(f"there is no study {name!r}: use one of {', '.join(STUDIES)}.")
     module, _, function = STUDIES[name].partition(":")
@@ -35,3 +40,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

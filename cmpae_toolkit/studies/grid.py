@@ -21,7 +21,7 @@ from .. import data, metrics
 from .._files import hold, read_json, write_json
 from ..checkpoint import Run, provenance
 from ..config import Config, MethodConfig
-from ..data.videoset import VideoSet
+from ..data.videoset import Splits, VideoSet
 from ..decode import Thresholds, decode
 from ..errors import InputError
 from ..explorer.state import save_figures
@@ -42,14 +42,14 @@ THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)  # at which val is scored
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a named variant of a config with its seed, on one data set (a name or a folder).
+    """One run: a named variant of a config with its seed, on one data set (a name, a folder, or sets in memory).
 
     `split` is scored in the end: "test", or "val" for a search, which must not see test.
     """
 
     variant: str
-    config: Config
-    data: str
+    config: MethodConfig
+    data: str | Splits
     split: str = "test"
 
     @property
@@ -82,13 +82,14 @@ Measures = Mapping[str, Callable[[Trained], Any]]  # what a study adds to each r
 
 
 def jobs(
-    variants: Mapping[str, Mapping[str, Any]], base: Config, data_names: Iterable[str], seeds: Iterable[int], split: str = "test"
+    variants: Mapping[str, Mapping[str, Any]], base: MethodConfig, data_names: Iterable[str | Splits], seeds: Iterable[int],
+    split: str = "test",
 ) -> list[Job]:
     """variants x data sets x seeds; a variant is the fields that it changes in `base`."""
     seeds = list(seeds)
     return [
-        Job(name, base.changed(**changes, seed=seed), str(folder), split)
-        for folder in data_names for name, changes in variants.items() for seed in seeds
+        Job(name, base.changed(**changes, seed=seed), where if isinstance(where, Splits) else str(where), split)
+        for where in data_names for name, changes in variants.items() for seed in seeds
     ]
 
 

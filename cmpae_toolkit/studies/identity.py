@@ -15,7 +15,7 @@ from typing import Any
 from .. import data
 from .._files import read_json, write_json
 from ..config import MethodConfig
-from ..data.videoset import VideoSet
+from ..data.videoset import Splits, VideoSet
 from ..errors import InputError, InputWarning
 
 MANIFEST = "data.json"  # beside the runs on a data set: its identity in full
@@ -57,13 +57,15 @@ def categories_of(record: dict[str, Any]) -> list[str]:
     return list(record.get("thresholds", {}).get("video", {}).get("audio", ()))
 
 
-def identify(data_name: str | Path, splits: Sequence[str] = data.splits) -> Identity:
-    """The identity of a data set (a name or a folder). It loads the splits; raises InputError as `data.load` does."""
+def identify(data_name: str | Path | Splits, splits: Sequence[str] = data.splits) -> Identity:
+    """The identity of a data set (a name, a folder, or sets in memory). It loads the splits; raises InputError as `data.load` does."""
+    if isinstance(data_name, Splits):
+        return _identify(data_name, tuple(splits))
     known = _identify_once if data.simulated_size(data_name) else _identify
     return known(str(data_name), tuple(splits))
 
 
-def _identify(data_name: str, splits: tuple[str, ...]) -> Identity:
+def _identify(data_name: str | Splits, splits: tuple[str, ...]) -> Identity:
     sets = {split: data.load(data_name, split) for split in splits}
     tell(sets)
     return identity_of(data_name, sets)
@@ -87,7 +89,7 @@ def tell(sets: Mapping[str, VideoSet]) -> dict[str, Any]:
 _identify_once = functools.cache(_identify)
 
 
-def identity_of(data_name: str | Path, sets: Mapping[str, VideoSet]) -> Identity:
+def identity_of(data_name: str | Path | Splits, sets: Mapping[str, VideoSet]) -> Identity:
     """The identity of loaded splits: split -> set."""
     first = next(iter(sets.values()))
     return Identity(
@@ -112,8 +114,10 @@ def check_replaceable(out: Path, config: MethodConfig, sets: Mapping[str, VideoS
         raise InputError(f"{out} holds a finished run that differs in {what}: choose another folder, or give overwrite=True.")
 
 
-def short_name(data_name: str | Path) -> str:
+def short_name(data_name: str | Path | Splits) -> str:
     """The name of a data set, or of its folder without the path to it: "small", "v1/birds" -> "birds"."""
+    if isinstance(data_name, Splits):
+        return str(data_name)
     size = data.simulated_size(data_name)
     if size is not None:
         return size if size in data.names else f"simulated-{size}"

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .._files import flat, read_json, write_atomically, write_text
+from ..data.videoset import Splits
 from ..errors import InputError
 from .identity import MANIFEST, identify, short_name
 
@@ -59,7 +60,7 @@ def _read_frozen(path: Path, _changed: int) -> dict[str, dict[str, Any]]:
         raise InputError(f"{path} is no whole file of stored runs ({error}): check it out of the repository again.") from None
 
 
-def collect(source: str | Path, data_name: str | Path | None = None) -> pd.DataFrame:
+def collect(source: str | Path, data_name: str | Path | Splits | None = None) -> pd.DataFrame:
     """The finished runs of a folder or of a frozen study, a row each, all or those on one data set.
 
     Columns: data (the title), variant, seed, file, record (the whole record, a dict), and the scores, such as "segment.type", in
@@ -95,7 +96,7 @@ def floors(source: str | Path, data_name: str | Path) -> dict[str, Any] | None:
     return read(source).get(f"{folder_of(source, data_name)}/{FLOORS}")
 
 
-def folder_of(source: str | Path, data_name: str | Path) -> str:
+def folder_of(source: str | Path, data_name: str | Path | Splits) -> str:
     """The folder of a source in which the runs on a data set are: in a frozen study the data's short name, else `Identity.folder`.
 
     Where the data are not on this machine, the only folder made under their short name. Raises InputError when several were.

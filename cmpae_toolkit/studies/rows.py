@@ -52,9 +52,12 @@ INTERVAL_NOTE = (
 
 
 def methods(
-    number: int, runs: dict[str, pd.DataFrame], beside: Mapping[str, dict[str, Any] | None]
+    number: int, runs: dict[str, pd.DataFrame], beside: Mapping[str, dict[str, Any] | None], also: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Tables 1 to 4: printed rows first, then for each data set what was measured there and its floors, `beside`."""
+    """Tables 1 to 4: printed rows first, then for each data set what was measured there and its floors, `beside`.
+
+    `also`: labels of further runs, shown under these names.
+    """
     columns, printed, notes = _printed(number)
     rows = [{"method": method, "data": where, **dict(zip(columns, values, strict=True))} for method, where, values in printed]
     for name, found in runs.items():
@@ -65,7 +68,7 @@ def methods(
         fitting = [c for c in columns if c in found and found[c].notna().any()]
         if number in (1, 3) and "accuracy" in fitting:
             fitting = ["accuracy"]
-        for label, (shown, in_print) in SHOWN.items():
+        for label, (shown, in_print) in (SHOWN | {label: (label, label) for label in also}).items():
             of_label = found[found["variant"] == label]
             if len(of_label) and fitting:
                 row = _measured(shown, of_label, fitting)

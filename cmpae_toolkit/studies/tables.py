@@ -32,6 +32,7 @@ TITLES = {
     1: "Table 1: mean of the ten F-scores (AVVP), accuracy (AVE)", 2: "Table 2: AVVP", 3: "Table 3: AVE, accuracy",
     4: "Table 4: AVEP", 5: "Table 5: which of EDL, PAEC and JML", 6: "Table 6: inside PAEC and JML",
 }
+Results = str | Path | Sequence[str | Path]  # a folder of runs, a frozen study, or several of these
 SUFFIXES = (" sd", " - printed", " - full", " ±", " low", " high")  # what a score's further columns are called
 
 
@@ -107,28 +108,31 @@ def write_floors(data_name: str, results: str | Path) -> Path:
     return path
 
 
-def make(number: int, results: str | Path, data_names: Sequence[str]) -> Table:
+def make(number: int, results: Results, data_names: Sequence[str], also: Sequence[str] = ()) -> Table:
     """One table of the paper: see `make_all`."""
-    return make_all([number], results, data_names)[0]
+    return make_all([number], results, data_names, also)[0]
 
 
-def make_all(numbers: Sequence[int], results: str | Path, data_names: Sequence[str]) -> list[Table]:
-    """Tables of the paper from the stored runs on some data sets (names, or folders) in `results`, a folder or a frozen study.
+def make_all(numbers: Sequence[int], results: Results, data_names: Sequence[str], also: Sequence[str] = ()) -> list[Table]:
+    """Tables of the paper from the stored runs on some data sets (names, or folders) in `results`, folders or frozen studies.
 
-    Raises InputError for another number, and when there is no finished run on any of the data sets. Rows without a finished run
-    are left out, and a note says which.
+    `also`: labels of further runs, which get rows of Tables 1 to 4 under these names. Raises InputError for another number, and when
+    there is no finished run on any of the data sets. Rows without a finished run are left out, and a note says which.
     """
     for number in numbers:
         labels_of(number)
-    runs = {short_name(name): records.collect(results, name) for name in data_names}
+    sources = [results] if isinstance(results, (str, Path)) else list(results)
+    runs = {short_name(name): pd.concat([records.collect(source, name) for source in sources], ignore_index=True) for name in data_names}
     if not any(len(found) for found in runs.values()):
         raise InputError(f"{results} holds no finished run on {', '.join(runs)} as these data are now: `cmpae tables` trains them.")
-    beside = {short_name(name): records.floors(results, name) for name in data_names}
-    return [_made(number, runs, beside) for number in numbers]
+    beside = {
+        short_name(name): next((found for source in sources if (found := records.floors(source, name))), None) for name in data_names
+    }
+    return [_made(number, runs, beside, also) for number in numbers]
 
 
-def _made(number: int, runs: dict[str, pd.DataFrame], beside: dict[str, dict[str, Any] | None]) -> Table:
-    frame, notes = ablation(number, runs) if number in ABLATIONS else methods(number, runs, beside)
+def _made(number: int, runs: dict[str, pd.DataFrame], beside: dict[str, dict[str, Any] | None], also: Sequence[str]) -> Table:
+    frame, notes = ablation(number, runs) if number in ABLATIONS else methods(number, runs, beside, also)
     titles = sorted(set(frame.loc[frame["n"].notna(), "data"]))
     measured = f"measured on {', '.join(titles)}" if titles else "nothing measured yet"
     return Table(number, f"{TITLES[number]}; printed: the paper; {measured}", frame, tuple(notes))

@@ -1,5 +1,6 @@
-"""The example of docs/methods.md is a method like the toolkit's own: it keeps to the contract, and it learns."""
+"""The examples of docs are methods like the toolkit's own: they keep to the contract, and they learn."""
 
+import importlib
 import inspect
 import sys
 from pathlib import Path
@@ -15,14 +16,16 @@ TESTS = [f for name, f in inspect.getmembers(contract, inspect.isfunction) if na
 CHECKS = [f for f in TESTS if "name" in inspect.signature(f).parameters]  # those of every method
 
 
-@pytest.fixture
-def config(monkeypatch):
-    monkeypatch.syspath_prepend(DOCS)
-    from example_method import PoolingConfig
+EXAMPLES = {"example_method": "PoolingConfig", "example_head": "AddedConfig"}
 
-    monkeypatch.setitem(contract.CONFIGS, "example", PoolingConfig())
-    yield PoolingConfig()
-    sys.modules.pop("example_method")
+
+@pytest.fixture(params=EXAMPLES)
+def config(request, monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    config = getattr(importlib.import_module(request.param), EXAMPLES[request.param])()
+    monkeypatch.setitem(contract.CONFIGS, "example", config)
+    yield config
+    sys.modules.pop(request.param)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -34,10 +37,11 @@ def test_it_keeps_to_the_contract(check, config, tmp_path, monkeypatch):
 def test_it_learns(config, tiny):
     """Its type F is above that of predicting nothing."""
     train_set, val_set, test_set = tiny
-    run = fit(config.changed(batch_size=8, learning_rate=5e-3), train_set, val_set, progress=False)
+    quick = config.adopting(width=64, batch_size=8, learning_rate=5e-3, epochs=15, decay_epochs=15, estimator_epochs=3)
+    run = fit(quick, train_set, val_set, progress=False)
     nothing = floors(test_set)["predict nothing"]["segment"]["type"]
     assert evaluate(run, test_set)["segment"]["type"] > nothing + 5
 
 
 def test_it_is_short():
-    assert len((DOCS / "example_method.py").read_text().splitlines()) < 60
+    assert all(len((DOCS / f"{name}.py").read_text().splitlines()) < 60 for name in EXAMPLES)

@@ -1,0 +1,134 @@
+"""The leaderboard: methods ranked by stored runs, one table a data set, where no rank stands without its interval.
+
+The interval of a mean and that of a rank come from one bootstrap over seeds, drawn for each method, and over test videos, drawn for
+all methods at once: it says how a method might have come out with other seeds and other videos of the same kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from . import escape
+from .records import FLOORS, collect, read
+from .rows import SHOWN, TYPE
+from .statistics import CONFIDENCE, RESAMPLES
+
+SHORT = {"segment.type": "type F, segments", "event.type": "type F, events", "accuracy": "accuracy"}
+ABOUT = """\
+# Leaderboard
+
+Every method that has stored runs, on one protocol: the same data, the epoch and all thresholds chosen on val, test scored once. In
+brackets stand 95 % intervals, from a bootstrap over seeds and test videos, which for few seeds are a little too narrow. Where the
+intervals of two ranks overlap, the order of the two is not known. Floors have no rank; they are what a rank is worth.
+
+This page is made of the stored runs by `cmpae leaderboard --out docs/leaderboard.md`; [results](results.md) says what the data
+are, and [methods](methods.md) how to add a method.
+"""
+
+
+def page(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The page of `leaderboard`'s tables as Markdown."""
+    parts = [ABOUT]
+    for title, table in tables.items():
+        text = as_text(table)
+        text["method"] = text["method"].map(escape.markdown)
+        parts += [f"## {escape.markdown(title)}\n", text.to_markdown(index=False, disable_numparse=True) + "\n"]
+    return "\n".join(parts)
+
+
+def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Title of the data -> `ranking` of its methods, the best first, with its floors below; of data that two methods share.
+
+    `results`: a folder of runs, a stored study, or several of these. Raises InputError where no data set has runs of two methods.
+    """
+    sources = [results] if isinstance(results, (str, Path)) else list(results)
+    runs = pd.concat([collect(source) for source in sources], ignore_index=True)
+    names = {label: shown for label, (shown, _) in SHOWN.items()} | {label: label for label in also}
+    runs = runs[runs["variant"].isin(names)].assign(method=runs["variant"].map(names))
+    tables = {}
+    for title, group in runs.groupby("data", sort=False):
+        if group["method"].nunique() > 1:
+            scores = ["accuracy"] if "accuracy" in group and group["accuracy"].notna().all() else list(TYPE)
+            floors = pd.DataFrame(_floors(sources, title, scores))
+            tables[title] = pd.concat([ranking(group, scores), floors], ignore_index=True)
+    if not tables:
+        raise InputError(f"{results} holds no data set with runs of two methods to rank: `cmpae tables` trains them.")
+    return tables
+
+
+def ranking(runs: pd.DataFrame, scores: Sequence[str] = TYPE, seed: int = 0) -> pd.DataFrame:
+    """A row a method of `collect`'s runs on one data set (with a column "method"), sorted by the first score.
+
+    Columns: method, n (seeds), and for each score its mean in percent, "<score> low" and "<score> high", "<score> rank" from 1, and
+    "<score> rank low" and "<score> rank high".
+    """
+    methods = list(dict.fromkeys(runs["method"]))
+    table = pd.DataFrame({"method": methods, "n": [int((runs["method"] == m).sum()) for m in methods]})
+    for score in scores:
+        values = [_values(runs[runs["method"] == m], score) for m in methods]
+        means, drawn = np.array([v.mean() for v in values]), _resampled(values, seed)
+        columns = {score: means, f"{score} rank": _ranks(means)}
+        for what, draws in ((score, drawn), (f"{score} rank", _ranks(drawn))):
+            for end, q in (("low", (1 - CONFIDENCE) / 2), ("high", (1 + CONFIDENCE) / 2)):
+                columns[f"{what} {end}"] = np.quantile(draws, q, axis=0, method="inverted_cdf")
+        table = table.assign(**columns)
+    return table.sort_values(scores[0], ascending=False, ignore_index=True)
+
+
+def _values(runs: pd.DataFrame, score: str) -> np.ndarray:
+    """(seed, video) where the records keep the score of every video, else (seed, 1)."""
+    level, _, track = score.partition(".")
+    if track == "type" and all("per_video" in record for record in runs["record"]):
+        return np.array([record["per_video"][level] for record in runs["record"]])
+    return runs[score].to_numpy(float)[:, None]
+
+
+def _resampled(values: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """Means of other draws of seeds and videos: (draw, method). Every method sees the same videos in a draw."""
+    rng, videos = np.random.default_rng(seed), values[0].shape[1]
+    if any(v.shape[1] != videos for v in values):
+        raise InputError("the methods were scored on different numbers of videos: rank runs on one data set.")
+    of_videos = rng.multinomial(videos, np.full(videos, 1 / videos), RESAMPLES) / videos
+    means = []
+    for scores in values:
+        of_seeds = rng.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), RESAMPLES) / len(scores)
+        means.append(((of_seeds @ scores) * of_videos).sum(axis=1))
+    return np.stack(means, axis=1)
+
+
+def _ranks(means: np.ndarray) -> np.ndarray:
+    """1 + the number of methods that are better, along the last axis."""
+    return 1 + (means[..., None, :] > means[..., :, None]).sum(axis=-1)
+
+
+def _floors(sources: Sequence[str | Path], title: str, scores: Sequence[str]) -> Iterator[Mapping[str, object]]:
+    for source in sources:
+        for file, stored in read(source).items():
+            if Path(file).name == FLOORS and stored["title"] == title:
+                if "accuracy" in scores:
+                    yield from ({"method": name, "accuracy": value} for name, value in stored.get("accuracy", {}).items())
+                else:
+                    split = [score.split(".") for score in scores]
+                    yield from ({"method": n, **{".".join(s): f[s[0]][s[1]] for s in split}} for n, f in stored["floors"].items())
+                return
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """A ranking as a reader sees it: each rank and each mean with its interval; a floor's mean alone, and never a rank."""
+    shown = {"method": table["method"], "seeds": ["–" if pd.isna(n) else f"{n:.0f}" for n in table["n"]]}
+    for score in (column for column in table if column in SHORT):
+        shown[SHORT[score]] = [_with_interval(row, score, ".1f") for _, row in table.iterrows()]
+        shown[f"rank in {SHORT[score]}"] = [_with_interval(row, f"{score} rank", ".0f") for _, row in table.iterrows()]
+    return pd.DataFrame(shown)
+
+
+def _with_interval(row: pd.Series, column: str, form: str) -> str:
+    value, low, high = (row[name] for name in (column, f"{column} low", f"{column} high"))
+    if pd.isna(value):
+        return "–"
+    return f"{value:{form}}" if pd.isna(low) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
