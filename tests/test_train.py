@@ -43,7 +43,7 @@ def test_learns_beyond_predicting_nothing(tiny):
     run = fit(config, tiny[0], tiny[1], progress=False)
     history = run.history
     assert list(history["epoch"]) == list(range(1, 13))
-    assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
+    assert history["loss"].iloc[-1] < 0.8 * history["loss"].iloc[0]  # the contrastive term stays above 0
     nothing = metrics.floors(tiny[2].weak_labels, tiny[2].reference)["predict nothing"]
     assert evaluate(run, tiny[2])["segment"]["type"] > nothing["segment"]["type"] + 5
 
