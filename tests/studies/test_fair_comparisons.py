@@ -2,8 +2,8 @@
 
 import pytest
 
-from cmpae_toolkit.config import RELEASED, Config, MethodConfig, presets
-from cmpae_toolkit.studies import claims, improved_search
+from cmpae_toolkit.config import IMPROVED_NETWORK, IMPROVED_READING, RELEASED, Config, MethodConfig, presets
+from cmpae_toolkit.studies import claims, improved_search, records
 from cmpae_toolkit.studies.ablations import (
     ABLATIONS_OF_POOLED,
     ABLATIONS_OF_RELEASED,
@@ -93,6 +93,19 @@ def test_evidential_losses_differ_in_the_risk_from_their_yardstick():
     assert changed(yardstick, presets["paper"]) == {"kl_weight"}
     own = {"EDL": {"risk"}, "I-EDL": {"risk"}, "R-EDL": {"risk", "prior_weight"}}  # R-EDL is its risk at another prior weight
     assert {name: changed(Config(**EVIDENTIAL_LOSSES[name]), yardstick) for name in own} == own
+
+
+def test_the_preset_improved_is_what_the_search_found():
+    """The chosen joined setting as a network, and the way to read it that was best on val over the joined settings."""
+    network = Config(**improved_search.START | improved_search.JOINED[improved_search.CHOSEN])
+    assert network == Config(**IMPROVED_NETWORK) and presets["improved"] == Config(**IMPROVED_NETWORK, **IMPROVED_READING)
+    runs = records.collect("improved_search")
+    worth = improved_search.worth(runs)["mean"]
+    assert worth[improved_search.CHOSEN] > worth.max() - 0.3
+    assert improved_search.decoding_worth(runs).index[0] == "mixture 0.3, snippet 0.4, half way"
+    read = {"inference_self_share": 0.3, "snippet_threshold": 0.4, **improved_search.SEARCHED["half way"], "threshold_epoch": None}
+    assert read == IMPROVED_READING
+    assert set(runs["record"].map(lambda record: record["split"])) == {"val"}
 
 
 def test_the_search_changes_one_choice_at_a_time():

@@ -97,7 +97,7 @@ def test_improved_search(tmp_path, monkeypatch):
     assert record["split"] == "val" and record["config"]["pooling"] == "opinions"
     type_scores = [record["scores"][level]["type"] for level in ("segment", "event")]
     assert record["decodings"]["mixture 0.0, snippet 0.5, fixed"] == pytest.approx(np.mean(type_scores)) == table.loc["start", "mean"]
-    ways = improved_search.decoding_worth(runs, "start")
+    ways = improved_search.decoding_worth(runs, ["start"])
     assert len(ways) == 4 * 6 * 3 and ways["mean"].is_monotonic_decreasing
 
 
