@@ -15,10 +15,11 @@ import torch
 
 from benchmarks import floors
 from cmpae_toolkit import data, decode, metrics
-from cmpae_toolkit.config import DataSpec, StreamSpec, presets
+from cmpae_toolkit.config import DataSpec, JoMoLDConfig, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Evidence, Moment, Supervision
+from cmpae_toolkit.methods import METHODS, get
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.opinion import PointEstimate
 from cmpae_toolkit.train import PlainStep, Training, fit
@@ -29,6 +30,7 @@ STREAMS = {"audio": StreamSpec(128, 1, "audio"), "frames": StreamSpec(2048, 8, "
 SPEC = DataSpec(tuple(f"category_{i}" for i in range(CATEGORIES)), SNIPPETS, STREAMS)
 TRAIN, VAL, TEST = 10_000, 649, 1_200  # videos of LLP's splits
 STEPS, WARM_UP = 6, 2
+FEW = 32  # videos in a step of each method
 REPEATS = 5
 
 
@@ -156,6 +158,23 @@ def packing(copy: float) -> Iterator[Row]:
         yield Row("pack", f"{100 * factor} videos", seconds, moved / copy)
 
 
+def methods(_: float) -> Iterator[Row]:
+    """A training step and a prediction of every method at its published size, on a few videos of LLP's shapes."""
+    train_set, val_set = videos(FEW), videos(1)
+    label = torch.from_numpy(train_set.reference).float()
+    for name in METHODS:
+        config = get(name).Config().changed(batch_size=len(train_set))
+        targets = {"modality_label": label.amax(2)} if hasattr(config, "label_source") else {}
+        targets |= {"snippet_label": label} if hasattr(config, "snippet_labels") else {}
+        known = noise() if isinstance(config, JoMoLDConfig) else Supervision(targets, {"events": torch.ones(2)} if name == "uwav" else {})
+        training = Training(config, train_set, val_set, known, "cpu")
+        training.model.train()
+        (batch,) = training.train_loader.batches([np.arange(len(train_set))])
+        yield Row(f"training step, {name}", f"{FEW} videos", _best(lambda t=training, b=batch: t.step(b, Moment(2, 0, 4)), 1), 0.0)
+        model = training.model.eval()
+        yield Row(f"predict, {name}", f"{FEW} videos", _best(lambda m=model: predict(m, train_set), 1), 0.0)
+
+
 def gpu(_: float) -> Iterator[Row]:
     """25 epochs on 10,000 videos with validation each epoch, threshold choice and test, on one GPU; and ten seeds at once."""
     from cmpae_toolkit._accelerate import GraphedStep, fit_seeds
@@ -177,7 +196,8 @@ def gpu(_: float) -> Iterator[Row]:
 
 
 STAGES = {
-    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing, "gpu": gpu,
+    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing, "methods": methods,
+    "gpu": gpu,
 }
 
 

@@ -73,3 +73,12 @@ def test_rows_of_a_small_stage(monkeypatch):
     assert len(rows) == 9 and all(row["seconds"] > 0 and row["floor"] > 0 for row in rows)
     shown = table(rows)
     assert list(shown["size"][:3]) == ["test x 1", "test x 2", "test x 4"] and (shown["ratio"].astype(float) > 0).all()
+
+
+def test_rows_of_the_methods(monkeypatch):
+    """Each method gets a step and a prediction, whatever labels it learns from."""
+    monkeypatch.setattr(stages, "FEW", 2)
+    monkeypatch.setattr(stages, "METHODS", {"uwav": stages.METHODS["uwav"], "psp": stages.METHODS["psp"]})
+    monkeypatch.setattr(stages, "_best", lambda call, repeats: (call(), 1.0)[1])
+    rows = list(stages.methods(1e9))
+    assert [row.stage for row in rows] == ["training step, uwav", "predict, uwav", "training step, psp", "predict, psp"]
