@@ -196,8 +196,8 @@ def gpu(_: float) -> Iterator[Row]:
 
 
 STAGES = {
-    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing, "methods": methods,
-    "gpu": gpu,
+    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing,
+    "methods": methods, "gpu": gpu,
 }
 
 
