@@ -53,7 +53,8 @@ def load(name_or_folder: str | Path | None = None, split: str | None = "train", 
         return simulate(size, split, **known(options, {"seed": 0}))
     if str(chosen) not in (*made, *published) and not Path(chosen).expanduser().exists():
         downloads = f"`cmpae download` gets {', '.join(published[:2])}"
-        raise InputError(f"no data set {str(chosen)!r}: use {', '.join((*names, *made))} (simulated) or the path of a folder; {downloads}.")
+        ours = f"{', '.join(names)} (simulated), {', '.join(made)} (synthetic)"
+        raise InputError(f"no data set {str(chosen)!r}: use {ours} or the path of a folder; {downloads}.")
     folder = find_data(chosen)
     if (folder / "store.json").is_file():
         videos = store.open_store(folder)

@@ -24,28 +24,28 @@ STREAMS = {"audio": StreamSpec(WIDTHS["audio"], 1, "audio"), "frames": StreamSpe
 
 
 def read_mp4(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a film of `write_mp4`: samples (sample) in -1..1 and pictures (picture, height, width, 3), uint8.
+    """Reads a film of `write_mp4`: samples (sample) in -1..1 and pictures (picture, height, width, 3), uint8, both whole seconds long.
 
     A file that cannot be read is an InputError.
     """
     av = need_av()
     try:
         with av.open(str(path)) as film:
-            pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
+            to_rgb = av.video.reformatter.VideoReformatter()  # one for all: to make one takes longer than to use it
+            pictures = np.stack([to_rgb.reformat(frame, format="rgb24").to_ndarray() for frame in film.decode(video=0)])
             film.seek(0)
-            sound = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0) if frame.pts >= 0])
+            sound = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise InputError(f"{path}: this film cannot be read ({error}): remove it and make it again.") from None
-    return sound, pictures
+    seconds = len(pictures) // FPS
+    return np.pad(sound, (0, max(0, seconds * RATE - len(sound))))[: seconds * RATE], pictures[: seconds * FPS]
 
 
 def signal_features(path: Path) -> dict[str, np.ndarray]:
     """Gives the features of one film, stream -> (position, width), float16: a position a second of "audio", four of "frames"."""
     sound, pictures = read_mp4(path)
-    seconds = len(pictures) // FPS
-    sound = np.resize(np.append(sound, np.zeros(RATE)), seconds * RATE) if len(sound) < seconds * RATE else sound[: seconds * RATE]
-    audio = np.stack([sound_features(part) for part in sound.reshape(seconds, RATE)])
-    middles = ((np.arange(PICTURES * seconds) + 0.5) * FPS / PICTURES).astype(int)
+    audio = np.stack([sound_features(part) for part in sound.reshape(-1, RATE)])
+    middles = ((np.arange(PICTURES * len(pictures) // FPS) + 0.5) * FPS / PICTURES).astype(int)
     frames = np.stack([picture_features(pictures[k], pictures[max(0, k - 1)]) for k in middles])
     return {"audio": audio.astype(np.float16), "frames": frames.astype(np.float16)}
 

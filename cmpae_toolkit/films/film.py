@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import BinaryIO
 
@@ -163,9 +164,9 @@ def write_mp4(film: Film, file: BinaryIO) -> None:
             out.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(video.encode())
         frame = av.AudioFrame.from_ndarray(film.sound()[None], format="fltp", layout="mono")
-        frame.sample_rate = RATE
-        out.mux(sound.encode(frame))
-        out.mux(sound.encode())
+        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), 0
+        for packet in (*sound.encode(frame), *sound.encode()):
+            out.mux(packet)
 
 
 def need_av():
