@@ -212,7 +212,7 @@ presets: dict[str, MethodConfig] = {
     "avep": Config(),  # the paper trains and scores AVEP as it does LLP
 }
 
-# Simulated sets and the synthetic films are smaller than the real ones and their features simpler: these fields let a CPU train a run in a minute.
+# Simulated sets and films are smaller than the real ones, their features simpler: these fields let a CPU train a run in a minute.
 _TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epochs=6, decay_epochs=6, learning_rate=2e-3)
 SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
     "tiny": dict(width=32, batch_size=16, epochs=6, estimator_epochs=3, decay_epochs=3),

@@ -51,7 +51,9 @@ CONTENTS = {
         *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",
     ],
-    "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract")],
+    "Reference": [
+        f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract", "films")
+    ],
 }
 
 

@@ -6,6 +6,8 @@ are the same head but for the whistle; clock and alarm are both round faces with
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .canvas import Colour, Pen, by_hue, mixed
@@ -132,7 +134,8 @@ def rain(pen: Pen, t: float, own: Instance) -> None:
     xs, ys, speeds = rng.uniform(-1.5, 1.5, 34), rng.uniform(0, 1, 34), rng.uniform(1.1, 1.5, 34)
     for x, y, speed in zip(xs, ys, speeds, strict=True):
         fallen = 0.1 + 3.1 * ((y + speed * t) % 1)
-        pen.with_(outline=0, opacity=0.85).line((x - 0.06 * fallen, fallen), (x - 0.06 * fallen - 0.03, fallen + 0.28), 0.05, (0.75, 0.88, 1))
+        aside = x - 0.06 * fallen
+        pen.with_(outline=0, opacity=0.85).line((aside, fallen), (aside - 0.03, fallen + 0.28), 0.05, (0.75, 0.88, 1))
     shade = 0.5 + 0.1 * own.phase
     for x, y, r in ((-0.95, 0.1, 0.42), (0.95, 0.1, 0.45), (-0.45, -0.15, 0.55), (0.4, -0.2, 0.6), (0, 0.1, 0.55)):
         pen.disc(x + 0.03 * wave(t, own, 3 + x), y, r, (shade, shade + 0.03, shade + 0.1))
@@ -223,7 +226,7 @@ def wind(pen: Pen, t: float, own: Instance) -> None:
     blow, green = float(gust(t, own)), mixed(LEAF, (0.8, 0.55, 0.15), own.hue * 0.8)
     bend = 0.25 + 0.75 * blow
     trunk = [(0.55 * bend * (k / 5) ** 2, 1.2 - 1.5 * k / 5) for k in range(6)]
-    for k, (low, high) in enumerate(zip(trunk, trunk[1:], strict=False)):
+    for k, (low, high) in enumerate(pairwise(trunk)):
         pen.line(low, high, 0.34 - 0.04 * k, WOOD)
     for k, (x, y, r) in enumerate(((-0.4, -0.3, 0.42), (0.1, -0.65, 0.5), (0.5, -0.25, 0.42), (0.05, -0.2, 0.5))):
         flutter = 0.06 * np.sin(TAU * 2.2 * t + k)

@@ -69,7 +69,8 @@ def test_what_is_missing_is_made_again_the_same_with_more_workers(folder, tmp_pa
 
 def test_the_command_and_a_folder_without_features(folder, tmp_path, capsys):
     out = tmp_path / "two"
-    assert cli.main(["films", "--out", str(out), "--videos", "12", "--showcase", "1", "--seed", "1", "--no-features", "--workers", "1"]) == 0
+    options = ["--videos", "12", "--showcase", "1", "--seed", "1", "--no-features", "--workers", "1"]
+    assert cli.main(["films", "--out", str(out), *options]) == 0
     assert capsys.readouterr().out.strip() == str(out)
     assert not (out / "feats").exists() and len(list((out / "videos").iterdir())) == 1
     assert len(read_annotations(out, "test")) == 1
