@@ -217,7 +217,7 @@ _TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epoch
 SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
     "tiny": dict(width=32, batch_size=16, epochs=6, estimator_epochs=3, decay_epochs=3),
     "small": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
-    "films": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
+    "films": dict(width=128, batch_size=16, epochs=50, estimator_epochs=30, decay_epochs=17),
     "simulated-ave": dict(width=128, batch_size=32, epochs=16, decay_epochs=6),
     "simulated-avep": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
     "simulated-tiny-ave": _TINY,

@@ -6,6 +6,7 @@ a pixel the shape covers a part of the pixel, so edges are smooth. Every shape h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -100,22 +101,22 @@ class Pen:
 
     def _pixel(self, x: float, y: float) -> tuple[float, float]:
         x = -x if self.mirrored else x
-        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        cos, sin = math.cos(self.turn), math.sin(self.turn)
         return self.x + self.scale * (cos * x - sin * y), self.y + self.scale * (sin * x + cos * y)
 
     def _paint(self, x: float, y: float, reach: float, distance, colour: Colour, tall: float | None = None) -> None:
         """Fills the pixels within `reach` of (x, y) whose `distance(u, v)` from the shape is negative; u and v count from (x, y)."""
-        px, py = self._pixel(x, y)
+        px, py = map(float, self._pixel(x, y))  # of NumPy's own type they would make the pixels float64
         around = self.scale * reach + self.outline + 1
         left, top = max(0, int(px - around)), max(0, int(py - around))
         here = slice(top, max(top, int(py + around) + 1)), slice(left, max(left, int(px + around) + 1))
         there = self.picture[here]
         if not there.size or self.opacity <= 0:
             return
-        dx, dy = (_X[here] - px) / self.scale, (_Y[here] - py) / self.scale
-        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        dx, dy = (_X[here] - px) / float(self.scale), (_Y[here] - py) / float(self.scale)
+        cos, sin = math.cos(self.turn), math.sin(self.turn)
         u, v = cos * dx + sin * dy, cos * dy - sin * dx
-        away = self.scale * distance(-u if self.mirrored else u, v)
+        away = float(self.scale) * distance(-u if self.mirrored else u, v)
         colour = np.float32(colour)
         if self.outline:
             there += _cover(away - self.outline, self.opacity) * (DARK * colour - there)
@@ -124,7 +125,7 @@ class Pen:
 
 
 def _cover(distance: np.ndarray, opacity: float) -> np.ndarray:
-    return (opacity * np.clip(0.5 - distance, 0, 1)).astype(np.float32)[..., None]
+    return np.float32(opacity) * np.clip(0.5 - distance, 0, 1).astype(np.float32)[..., None]
 
 
 def _from_polygon(u: np.ndarray, v: np.ndarray, corners: np.ndarray) -> np.ndarray:

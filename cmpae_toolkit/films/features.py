@@ -14,12 +14,13 @@ import numpy as np
 
 from ..config import StreamSpec
 from ..errors import InputError
+from .canvas import HEIGHT, WIDTH
 from .film import FPS, need_av
 from .sounds import RATE
 
 BANDS, WINDOW, HOP = 48, 400, 160  # log-mel bands; samples
 PICTURES, CELL, COARSE, DIRECTIONS = 4, 24, 48, 8  # pictures a second; pixels; pixels; directions of edges
-WIDTHS = {"audio": 4 * BANDS, "frames": 48 * 3 + 12 * DIRECTIONS + 48}
+WIDTHS = {"audio": 4 * BANDS, "frames": 3 * 48 + 12 * DIRECTIONS + 48}
 STREAMS = {"audio": StreamSpec(WIDTHS["audio"], 1, "audio"), "frames": StreamSpec(WIDTHS["frames"], PICTURES, "visual")}
 
 
@@ -65,10 +66,11 @@ def picture_features(picture: np.ndarray, before: np.ndarray) -> np.ndarray:
     down, across = np.gradient(grey)
     strength = np.hypot(down, across)
     direction = ((np.arctan2(down, across) / np.pi % 1) * DIRECTIONS).astype(int) % DIRECTIONS
-    edges = np.stack([_cells(strength * (direction == d), COARSE) for d in range(DIRECTIONS)])
+    cell = np.add.outer(np.arange(HEIGHT) // COARSE * (WIDTH // COARSE), np.arange(WIDTH) // COARSE)
+    edges = np.bincount((DIRECTIONS * cell + direction).ravel(), strength.ravel(), DIRECTIONS * (cell.max() + 1)) / COARSE**2
     moved = _cells(np.abs(now - then).mean(2), CELL)
     colours = np.stack([_cells(now[..., c], CELL) for c in range(3)])
-    return np.concatenate([colours.ravel(), 10 * edges.ravel(), 10 * moved.ravel()])
+    return np.concatenate([colours.ravel(), 10 * edges, 10 * moved.ravel()])
 
 
 def _cells(values: np.ndarray, size: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from ..data.simulation.world import generator
 from ..errors import InputError
 from .canvas import HEIGHT, WIDTH, Pen
 from .rhythm import TAU, Instance
-from .scenes import BACKGROUNDS, PASSING_SIGHTS, PASSING_SOUNDS, ambience
+from .scenes import BACKGROUNDS, PASSING, ambience
 from .sounds import RATE, level
 from .world import CATEGORIES, THINGS, setting, timelines
 
@@ -26,7 +26,7 @@ FPS = 10  # pictures a second
 SLOTS = (0.2, 0.5, 0.8)  # where across the picture things live, so that none hides another
 FADE = 0.03  # seconds in which a sound begins and ends
 GROWING = 0.25  # seconds in which a thing appears and goes
-PASSING = 0.4  # share of the films, per modality, in which something passes by without being an event
+PASSING_SHARE = 0.4  # of the films, per modality, in which something passes by without being an event
 PASSING_LEVEL = 0.35  # how loud it is beside an event
 BEHIND = ("Wind", "Bell", "Clock")  # drawn first; rain is drawn last
 SIMILAR = {"crf": "27", "preset": "veryfast", "tune": "animation"}  # of x264
@@ -47,11 +47,11 @@ class Film:
         rng = self.generator("instances")
         slots = dict(zip(rng.permutation(np.flatnonzero(self.roll.any(axis=(0, 1)))), np.resize(rng.permutation(SLOTS), 12), strict=False))
         instances = {CATEGORIES[c]: Instance.draw(rng, x, THINGS[CATEGORIES[c]].down) for c, x in sorted(slots.items())}
-        instances |= {f"passing {m}": Instance.draw(rng, rng.choice(SLOTS) + rng.choice([-0.15, 0.15]), 0.35) for m in range(2)}
         passing = []
-        for kinds in (PASSING_SOUNDS, PASSING_SIGHTS):
-            onset, there, kind = rng.uniform(0, 7), rng.random() < PASSING, int(rng.integers(len(kinds)))
+        for name, kinds in PASSING.items():
+            onset, there, kind = rng.uniform(0, 7), rng.random() < PASSING_SHARE, int(rng.integers(len(kinds)))
             passing.append((kind, onset, onset + rng.uniform(1, 3)) if there else None)
+            instances[name] = Instance.draw(rng, rng.choice(SLOTS) + rng.choice([-0.15, 0.15]), kinds[kind][1])
         object.__setattr__(self, "instances", instances)
         object.__setattr__(self, "passing", tuple(passing))
 
@@ -87,7 +87,7 @@ class Film:
             mix += self.track(category)
         if self.passing[0]:
             kind, onset, offset = self.passing[0]
-            part = _played(PASSING_SOUNDS[kind], onset, offset, self.instances["passing 0"])
+            part = _played(PASSING["passing sound"][kind][0], onset, offset, self.instances["passing sound"])
             mix[int(onset * RATE) :][: len(part)] += PASSING_LEVEL * part
         return mix * min(1, 0.95 / float(np.abs(mix).max()))
 
@@ -104,7 +104,7 @@ class Film:
         canvas = self.background.copy()
         if self.passing[1] and only is None:
             kind, onset, offset = self.passing[1]
-            self._draw(Pen(canvas), "passing 1", PASSING_SIGHTS[kind], 14, t, [(onset, offset)])
+            self._draw(Pen(canvas), "passing sight", PASSING["passing sight"][kind][0], 14, t, [(onset, offset)])
         shown = sorted(self.names(1), key=lambda name: (name not in BEHIND, name == "Rain", self.instances[name].y))
         for category in shown:
             if only is None or category in only:

@@ -162,4 +162,7 @@ def lamp(pen: Pen, t: float, own: Instance) -> None:
 
 
 BACKGROUNDS = {"street": street, "living room": living_room, "meadow": meadow, "stage": stage, "square": square}
-PASSING_SOUNDS, PASSING_SIGHTS = (steps, drips, bird, buzz), (balloon, butterfly, parcel, lamp)
+PASSING = {  # what passes by, and how far down in the picture it is (0..1)
+    "passing sound": ((steps, 0), (drips, 0), (bird, 0), (buzz, 0)),
+    "passing sight": ((balloon, 0.3), (butterfly, 0.5), (parcel, 0.85), (lamp, 0.8)),
+}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cmpae_toolkit import cli, data
+from cmpae_toolkit._commands import Films
 from cmpae_toolkit.data.annotations import read_annotations
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.films import film, make
@@ -68,6 +69,7 @@ def test_what_is_missing_is_made_again_the_same_with_more_workers(folder, tmp_pa
 
 
 def test_the_command_and_a_folder_without_features(folder, tmp_path, capsys):
+    assert Films.videos == make.VIDEOS
     out = tmp_path / "two"
     options = ["--videos", "12", "--showcase", "1", "--seed", "1", "--no-features", "--workers", "1"]
     assert cli.main(["films", "--out", str(out), *options]) == 0
