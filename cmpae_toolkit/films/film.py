@@ -6,7 +6,7 @@ scene's background. A thing is heard in exactly the snippets of its audio roll a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,7 +20,7 @@ from .canvas import HEIGHT, WIDTH, Pen
 from .rhythm import TAU, Instance
 from .scenes import BACKGROUNDS, PASSING, ambience
 from .sounds import RATE, level
-from .world import CATEGORIES, THINGS, setting, timelines
+from .world import CATEGORIES, THINGS, Thing, setting, timelines
 
 FPS = 10  # pictures a second
 SLOTS = (0.2, 0.5, 0.8)  # where across the picture things live, so that none hides another
@@ -29,7 +29,7 @@ GROWING = 0.25  # seconds in which a thing appears and goes
 PASSING_SHARE = 0.4  # of the films, per modality, in which something passes by without being an event
 PASSING_LEVEL = 0.35  # how loud it is beside an event
 BEHIND = ("Wind", "Bell", "Clock")  # drawn first; rain is drawn last
-SIMILAR = {"crf": "27", "preset": "veryfast", "tune": "animation"}  # of x264
+ENCODER = {"crf": "27", "preset": "veryfast", "tune": "animation"}  # of x264
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +104,30 @@ class Film:
         canvas = self.background.copy()
         if self.passing[1] and only is None:
             kind, onset, offset = self.passing[1]
-            self._draw(Pen(canvas), "passing sight", PASSING["passing sight"][kind][0], 14, t, [(onset, offset)])
+            sight, down = PASSING["passing sight"][kind]
+            self._draw(Pen(canvas), "passing sight", Thing("", None, sight, down, 14), t, [(onset, offset)])
         shown = sorted(self.names(1), key=lambda name: (name not in BEHIND, name == "Rain", self.instances[name].y))
         for category in shown:
             if only is None or category in only:
                 thing = THINGS[category]
-                self._draw(Pen(canvas), category, thing.sight, thing.scale, t, self.spans(1, category))
+                self._draw(Pen(canvas), category, thing, t, self.spans(1, category))
         return (255 * np.clip(canvas, 0, 1) + 0.5).astype(np.uint8)
 
     def pictures(self) -> Iterator[np.ndarray]:
         """Draws all pictures in order, each at the middle of the time for which it is shown."""
         return (self.picture((k + 0.5) / FPS) for k in range(int(self.seconds * FPS)))
 
-    def _draw(self, pen: Pen, name: str, sight, scale: float, t: float, spans: list[tuple[float, float]]) -> None:
+    def _draw(self, pen: Pen, name: str, thing: Thing, t: float, spans: Sequence[tuple[float, float]]) -> None:
         for onset, offset in spans:
             if onset <= t < offset:
                 own = self.instances[name]
                 grown = 0.35 + 0.65 * np.sin(np.pi / 2 * min(1.0, (t - onset) / GROWING, (offset - t) / GROWING))
                 turn = TAU * (t * own.tempo / 7 + own.phase)
                 x, y = own.x * WIDTH + own.drift * np.sin(turn), own.y * HEIGHT + own.drift / 3 * np.sin(1.7 * turn)
-                if sight.__name__ in ("engine", "siren"):  # they drive to and fro
+                if thing.drives:
                     x = np.clip(own.x * WIDTH + 4 * own.drift * np.sin(turn), 30, WIDTH - 30)
                     pen = pen.with_(mirrored=bool(np.cos(turn) < 0))
-                sight(pen.with_(x=float(x), y=float(y), scale=scale * own.size * grown), t, own)
+                thing.sight(pen.with_(x=float(x), y=float(y), scale=thing.scale * own.size * grown), t, own)
 
 
 def _played(sound, onset: float, offset: float, own: Instance) -> np.ndarray:
@@ -155,7 +156,7 @@ def write_mp4(film: Film, file: BinaryIO) -> None:
     """Writes a film as H.264 and AAC in an mp4 container, which browsers and players play. InputError without PyAV."""
     av = need_av()
     with av.open(file, "w", format="mp4") as out:
-        video = out.add_stream("libx264", rate=FPS, options=SIMILAR)
+        video = out.add_stream("libx264", rate=FPS, options=ENCODER)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.thread_count = 1  # films are made side by side
         sound = out.add_stream("aac", rate=RATE, layout="mono")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,14 @@ def make_films(
         _begin(out, {"seed": seed, "videos": {split: len(each) for split, each in chosen.items()}, "showcase": bool(showcase)})
         _in_parallel(_write_film, everything, out, workers, "make films", progress)
         if features:
-            _in_parallel(_write_features, everything, out, workers, "read features", progress)
+            add_features(everything, out, workers, progress)
         write_lists(chosen, out)
     return out
+
+
+def add_features(chosen: Sequence[Film], folder: Path, workers: int = -1, progress: bool = True) -> None:
+    """Reads the features of the films that have none yet from their mp4 files: any extractor that writes `feats/` can stand here."""
+    _in_parallel(_write_features, chosen, folder, workers, "read features", progress)
 
 
 def plan(videos: int = VIDEOS, seed: int = 0, showcase: int = 0) -> dict[str, list[Film]]:
@@ -127,7 +132,7 @@ def _begin(out: Path, wanted: dict[str, Any]) -> None:
 
 
 def _in_parallel(
-    work: Callable[[Film, Path], None], chosen: Iterable[Film], out: Path, workers: int, what: str, progress: bool
+    work: Callable[[Film, Path], None], chosen: Sequence[Film], out: Path, workers: int, what: str, progress: bool
 ) -> None:
     from joblib import Parallel, delayed
 

@@ -22,21 +22,23 @@ MOST = 20_000  # films of a split
 
 @dataclass(frozen=True)
 class Thing:
-    """What a category sounds and looks like, and where it lives: `place` (0..1 across, or None for any free slot; 0..1 down),
-    `scale` in pixels. `like`: the category of LLP whose figures it has."""
+    """What a category sounds and looks like: `sound` (times, instance) -> samples, `sight` (pen, time, instance) draws.
+
+    `like`: the category of LLP whose figures it has; `down`: where in the picture it lives (0..1); `scale`: pixels in its unit.
+    """
 
     like: str
-    sound: Callable
+    sound: Callable | None
     sight: Callable
     down: float
     scale: float
-    across: float | None = None
+    drives: bool = False  # to and fro, instead of staying about where it is
 
 
 THINGS: dict[str, Thing] = {
     "Speech": Thing("Speech", sounds.speech, sights.speech, 0.72, 26),
-    "Engine": Thing("Car", sounds.engine, sights.engine, 0.78, 23),
-    "Siren": Thing("Motorcycle", sounds.siren, sights.siren, 0.78, 23),
+    "Engine": Thing("Car", sounds.engine, sights.engine, 0.78, 23, drives=True),
+    "Siren": Thing("Motorcycle", sounds.siren, sights.siren, 0.78, 23, drives=True),
     "Drum": Thing("Basketball_bounce", sounds.drum, sights.drum, 0.74, 24),
     "Whistle": Thing("Cheering", sounds.whistle, sights.whistle, 0.72, 26),
     "Rain": Thing("Frying_(food)", sounds.rain, sights.rain, 0.16, 36),
