@@ -29,7 +29,7 @@ GROWING = 0.25  # seconds in which a thing appears and goes
 PASSING_SHARE = 0.4  # of the films, per modality, in which something passes by without being an event
 PASSING_LEVEL = 0.35  # how loud it is beside an event
 BEHIND = ("Wind", "Bell", "Clock")  # drawn first; rain is drawn last
-ENCODER = {"crf": "27", "preset": "veryfast", "tune": "animation"}  # of x264
+ENCODER = {"crf": "27", "preset": "veryfast", "tune": "zerolatency"}  # of x264, which looking ahead writes other bytes each time
 
 
 @dataclass(frozen=True, eq=False)
