@@ -14,7 +14,7 @@ export CMPAE_DATA
 # more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench docs notebooks checkpoint clean
+.PHONY: help run test lab explorer lint bench docs notebooks checkpoint films clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoints that ship with the package anew"
+	@echo "make films       make the synthetic films that ship with the package anew"
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -67,6 +68,11 @@ checkpoint: $(READY)
 	mkdir -p cmpae_toolkit/assets/simulated_small_improved
 	cd runs/checkpoint_paper && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small
 	cd runs/checkpoint_improved && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small_improved
+
+films: $(READY)
+	rm -rf cmpae_toolkit/assets/films
+	$(BIN)/cmpae films --out cmpae_toolkit/assets/films --showcase 12
+	rm -f cmpae_toolkit/assets/films/.lock
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -234,11 +234,12 @@ presets: dict[str, MethodConfig] = {
     "avep": Config(),  # the paper trains and scores AVEP as it does LLP
 }
 
-# Simulated sets are smaller than the real ones and their features simpler: these fields let a CPU train a run in a minute.
+# Simulated sets and films are smaller than the real ones, their features simpler: these fields let a CPU train a run in a minute.
 _TINY: dict[str, Any] = dict(width=64, batch_size=16, epochs=10, estimator_epochs=6, decay_epochs=6, learning_rate=2e-3)
 SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
     "tiny": dict(width=32, batch_size=16, epochs=6, estimator_epochs=3, decay_epochs=3),
     "small": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
+    "films": dict(width=128, batch_size=16, epochs=50, estimator_epochs=30, decay_epochs=17),
     "simulated-ave": dict(width=128, batch_size=32, epochs=16, decay_epochs=6),
     "simulated-avep": dict(width=128, batch_size=32, epochs=15, estimator_epochs=10, decay_epochs=5),
     "simulated-tiny-ave": _TINY,

@@ -52,7 +52,9 @@ CONTENTS = {
         "results/README", "CONTRIBUTING",
     ],
     "Recipes": ["docs/recipes/index", *(f"docs/recipes/{page}" for page in ("loss", "head", "features", "ablation", "annotation"))],
-    "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract")],
+    "Reference": [
+        f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract", "films")
+    ],
 }
 
 

@@ -1,4 +1,4 @@
-"""The verbs about data sets: doctor, download, pack."""
+"""The verbs about data sets: doctor, download, pack, films."""
 
 from __future__ import annotations
 
@@ -60,6 +60,26 @@ class Pack(OnData):
         with hold(self.out or default_store(data.find_data(self.data), None).parent):
             for split in self.split or data.splits:
                 print(data.pack(self.data, split, None if self.out is None else self.out / split, **self.options()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Films:
+    """Make films: synthetic videos with sound and picture, exact labels, and features.
+
+    The same films as those of `--data films`, unless told otherwise. PyAV writes them.
+    """
+
+    out: Path  # the data set's folder; what is already there is kept
+    videos: int = 600  # four sixths for training, a sixth each for val and test
+    seed: int = 0
+    showcase: int = 0  # only so many films of the test split, those that together show the most
+    no_features: Flag = False  # films and labels only
+    workers: int = -1  # processes side by side; -1 for one a core
+
+    def run(self) -> None:
+        from ..films.make import make_films
+
+        print(make_films(self.out, self.videos, self.seed, showcase=self.showcase, features=not self.no_features, workers=self.workers))
 
 
 def diagnose(data_name: str, **options: Any) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def default_out(data_name: str, chosen: str, seed: int) -> Path:
     from ..studies.identity import short_name
 
     name = short_name(data_name)
-    if data_name not in data.published and not data.simulated_size(data_name):
+    if data_name not in (*data.made, *data.published) and not data.simulated_size(data_name):
         folder = Path(data_name).expanduser().resolve()
         name = f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:6]}"
     return Path("runs") / f"{name}-{chosen}-seed{seed}"

@@ -23,7 +23,7 @@ class OnData:
     """What all verbs have that read a data set."""
 
     data: str = field(default_factory=default_name)
-    """tiny, small, full (simulated), llp, ave, avep (downloaded) or a folder; without it $CMPAE_DATA, else small"""
+    """tiny, small, full (simulated), films (synthetic), llp, ave, avep (downloaded) or a folder; without it $CMPAE_DATA, else small"""
     missing: Literal["error", "skip", "blank"] = "error"  # a video that lacks feature files is refused, left out, or kept with blanks
     eval_audio: Literal["corrected", "2020"] | None = None  # LLP: which of the two published audio lists
     snippet_seconds: float | None = None  # how long a snippet of a folder lasts, where the folder does not say it

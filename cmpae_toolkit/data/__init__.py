@@ -18,7 +18,7 @@ _MODULES = {
     "folder": ("load_folder", "write_folder"),
     "formats": ("Overview", "find_data", "load", "overview"),
     "lists": ("list_version",),
-    "naming": ("default_name", "names", "published", "simulated_size"),
+    "naming": ("default_name", "made", "names", "published", "simulated_size"),
     "store": ("open_store", "pack", "verify"),
     "videoset": ("Notice", "Splits", "VideoSet"),
 }

@@ -7,6 +7,7 @@ bare features.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from .annotations import Annotations, check_split, find_layout, read_annotations
 from .ave import AVE_SNIPPETS, is_ave, open_ave, read_ave
 from .avep import open_avep, read_avep
 from .folder import open_source
-from .naming import default_name, names, published, simulated_size
+from .naming import default_name, made, names, published, simulated_size
 from .source import Source
 from .videoset import Splits, VideoSet
 
@@ -34,8 +35,9 @@ AVEP_OPTIONS = {"missing": "error", "eval_audio": None, "leaks": "keep", "repeat
 
 
 def load(name_or_folder: str | Path | Splits | None = None, split: str | None = "train", **options: Any) -> VideoSet:
-    """Reads one split of simulated data (`tiny`, `small`, `full`, `simulated-...`), of a download (`llp`, `ave`, `avep`), of a folder,
-    or of a packed store, or takes it from sets in memory (`Splits`); by default `default_name()`.
+    """Reads one split of simulated data (`tiny`, `small`, `full`, `simulated-...`), of the synthetic `films` (which are made at first
+    use), of a download (`llp`, `ave`, `avep`), of a folder, or of a packed store, or takes it from sets in memory (`Splits`); by
+    default `default_name()`.
 
     Options of simulated data: `seed`. Of all else: `name` and `progress`; of folders and LLP also `missing`, `eval_audio` and
     `snippet_seconds` (see `load_folder`), of AVE `background` (see `load_ave`), of AVEP `missing`, `eval_audio`, `leaks` and
@@ -57,9 +59,10 @@ def load(name_or_folder: str | Path | Splits | None = None, split: str | None = 
         from .simulation.simulate import simulate
 
         return simulate(size, split, **known(options, {"seed": 0}))
-    if str(chosen) not in published and not Path(chosen).expanduser().exists():
+    if str(chosen) not in (*made, *published) and not Path(chosen).expanduser().exists():
         downloads = f"`cmpae download` gets {', '.join(published[:2])}"
-        raise InputError(f"no data set {str(chosen)!r}: use {', '.join(names)} (simulated) or the path of a folder; {downloads}.")
+        ours = f"{', '.join(names)} (simulated), {', '.join(made)} (synthetic)"
+        raise InputError(f"no data set {str(chosen)!r}: use {ours} or the path of a folder; {downloads}.")
     folder = find_data(chosen)
     if (folder / "store.json").is_file():
         videos = store.open_store(folder)
@@ -70,8 +73,11 @@ def load(name_or_folder: str | Path | Splits | None = None, split: str | None = 
 
 
 def find_data(name_or_folder: str | Path) -> Path:
-    """Finds the folder of a data set: of a download by its name, else the path itself, which must exist."""
+    """Finds the folder of a data set: of a download by its name, else the path itself, which must exist. `films` are made if need be."""
     chosen = str(name_or_folder)
+    if chosen in made:
+        module, _, ready = made[chosen].partition(":")  # by name, as films are made with the rows above this one
+        return getattr(importlib.import_module(module), ready)()
     path = Path(chosen).expanduser()
     if chosen not in published:
         if not path.exists():

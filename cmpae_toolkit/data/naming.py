@@ -12,6 +12,7 @@ from ..errors import InputError
 
 names = ("tiny", "small", "full")  # simulated; also with "simulated-" before them, as the simulator's other sizes always
 published = ("llp", "ave", "avep")
+made = {"films": "cmpae_toolkit.films.make:ready"}  # synthetic sets that are made at first use, and what finds or makes them
 ID_LENGTH = 11  # of a YouTube id
 TIME_SUFFIX = re.compile(r"_\d+(\.\d+)?_\d+(\.\d+)?$")
 MEDIA_SUFFIX = re.compile(r"\.(wav|mp3|m4a|flac|ogg|mp4|mkv|mov|avi|webm)$", re.IGNORECASE)

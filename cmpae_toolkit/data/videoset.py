@@ -118,8 +118,8 @@ class VideoSet:
 
     @property
     def title(self) -> str:
-        """Names the data as plots and tables do; simulated data always says so."""
-        told = not self.simulated or "simulated" in self.name
+        """Names the data as plots and tables do; simulated data always says so, films that they are synthetic."""
+        told = not self.simulated or "simulated" in self.name or "synthetic" in self.name
         return f"{'' if told else 'simulated '}{self.name} ({self.split})"
 
     @property

@@ -54,7 +54,8 @@ REAL_SIZE: dict[str, Any] = dict(width=128, batch_size=64, epochs=15, estimator_
 
 def study_config(data_name: str) -> MethodConfig:
     """The preset `paper` (`ave` for AVE) in the size of the studies for a data set (a name or a folder)."""
-    return config_for(data_name, preset_for(data_name)).changed(**({} if data.simulated_size(data_name) else REAL_SIZE))
+    small = data.simulated_size(data_name) or data_name in data.made
+    return config_for(data_name, preset_for(data_name)).changed(**({} if small else REAL_SIZE))
 
 
 # The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED

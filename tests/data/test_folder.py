@@ -412,7 +412,7 @@ def test_real_media(tmp_path):
 
 def test_load_names_what_there_is(folder, monkeypatch):
     monkeypatch.setenv("CMPAE_HOME", str(folder.parent / "home"))
-    with pytest.raises(InputError, match=r"no data set 'smal': use tiny, small, full \(simulated\) or the path of a folder"):
+    with pytest.raises(InputError, match=r"'smal': use tiny, small, full \(simulated\), films \(synthetic\) or the path of a folder"):
         load("smal", "val")
     for name in ("tiny", folder):
         with pytest.raises(InputError, match="unknown split 'dev': use one of train, val, test"):
