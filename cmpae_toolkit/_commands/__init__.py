@@ -18,11 +18,12 @@ from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
 from .on_data import Doctor, Download, Pack
+from .on_pages import Explorer, Watch
 from .on_runs import Evaluate, Predict, Train
 from .on_studies import Methods, Study, Tables
 
 VERBS: dict[str, type] = {
-    verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Tables, Study, Methods)
+    verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Explorer, Watch, Tables, Study, Methods)
 }
 
 

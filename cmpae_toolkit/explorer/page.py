@@ -121,7 +121,7 @@ def page_text(values: dict[str, Any], video_set: VideoSet, fetched: str = "null"
     return Template(template).substitute(parts)
 
 
-def whole_video(run: Run, video_set: VideoSet, index: int, evidence: Evidence, media: Media | None = None) -> dict[str, Any]:
+def whole_video(run: Run, video_set: VideoSet, index: int, evidence: Evidence | None, media: Media | None = None) -> dict[str, Any]:
     """Packs one video with all its changes; the visual track to swap in is the next video's."""
     as_it_is = packed(first := explore(run, video_set, index, evidence=evidence, media=media))
     made = []

@@ -129,7 +129,7 @@ function broken(told, most) {
 /** Where things go on a page of this width: two columns with the key beside them, below them, or one column. */
 function layout(width) {
   if (width >= WIDE) return { width: WIDTH, left: [112, 440], column: 298, side: 778, names: 15, narrow: false };
-  const narrow = width < NARROW, first = narrow ? 84 : 112, space = 30, all = Math.max(300, Math.round(width));
+  const narrow = width < NARROW, first = narrow ? 90 : 112, space = 30, all = Math.max(300, Math.round(width));
   const column = narrow ? all - first - MARGIN : (all - first - space - MARGIN) / 2;
   return { width: all, left: narrow ? [first, first] : [first, first + column + space], column, side: null, names: narrow ? 10 : 15, narrow };
 }
