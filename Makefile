@@ -11,7 +11,7 @@ AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_FIGURES= CMPAE_HOME=$$(mktemp -d)
 
 export CMPAE_DATA
 
-# more for JupyterLab or Voila, e.g. make lab OPTIONS='--no-browser --port=8899'
+# more for JupyterLab or the explorer, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
 .PHONY: help run test lab explorer lint bench docs notebooks checkpoint films clean
@@ -20,7 +20,7 @@ help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
-	@echo "make explorer    the evidence explorer as a page (Voila), with the kernel behind it"
+	@echo "make explorer    the evidence explorer as a page, every video of the test split"
 	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
 	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make bench       time every stage beside the machine's own floor"
@@ -46,7 +46,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks/00_start_here.ipynb
 
 explorer: $(READY)
-	$(BIN)/voila $(OPTIONS) notebooks/09_evidence_explorer.ipynb
+	$(BIN)/cmpae explorer --data "$(CMPAE_DATA)" $(OPTIONS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,10 +1,10 @@
-"""The evidence explorer: Figure 3 of any video, live in a notebook (`Explorer`), as one HTML file (`export_html`), or as numbers
-(`explore`, `order`). A name is imported when it is asked for, since only `Explorer` needs widgets."""
+"""The evidence explorer: Figure 3 of any video, live in a notebook (`Explorer`), as one HTML file (`export_html`; of your own films
+`watch`), or as numbers (`explore`, `order`). A name is imported when it is asked for, since only `Explorer` needs widgets."""
 
 from importlib import import_module
 
-WHERE = {"Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "order": "state"}
-__all__ = ["Explorer", "WhatIf", "explore", "export_html", "order"]
+WHERE = {"Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "order": "state", "watch": "watching"}
+__all__ = ["Explorer", "WhatIf", "explore", "export_html", "order", "watch"]
 
 
 def __getattr__(name: str):

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
+import io
 import json
+import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
-from .._files import write_text
+from .._files import write_atomically, write_text
 from ..checkpoint import Run
 from ..config import MODALITIES
 from ..data.videoset import VideoSet
 from ..errors import InputError
+from ..extract.media import Media
 from ..inference import predict
 from ..method import Evidence
 from ..plots import ExplorerState
-from .state import AS_IT_IS, WhatIf, available_orders, explore, name, order
+from .film import for_browser
+from .state import AS_IT_IS, QUANTILES, Order, WhatIf, explore, media_of, name
 
 HERE = Path(__file__).parent
+FILMS = ("embed", "beside")
 MOST_EVIDENCE = 1e100  # more is drawn as so much
 
 
@@ -38,53 +46,124 @@ def changes(other: int) -> list[tuple[str, WhatIf, bool | None]]:
     ]
 
 
-def interesting(run: Run, video_set: VideoSet, evidence: Evidence, each: int = 2) -> list[tuple[int, str]]:
-    """Lists the first videos of every order that data and heads allow, with the order's name; none comes twice."""
+def before(changed: Sequence[tuple[str, WhatIf, bool | None]]) -> list[int | None]:
+    """Names for each change the one without it, which is drawn pale beneath: with or without cross-attention as the change itself."""
+    plain = {cross: i for i, (_, change, cross) in enumerate(changed) if change == AS_IT_IS}
+    first = [(change == AS_IT_IS, cross) for _, change, cross in changed]
+    return [(None if cross is None else plain[None]) if alone else plain[cross] for alone, cross in first]
+
+
+def interesting(run: Run, video_set: VideoSet, evidence: Evidence, each: int = 1) -> list[tuple[int, str]]:
+    """Lists the first videos of every order that data and heads allow, with the order's name; none comes twice.
+
+    Where there is a reference, the first goes well, and good, typical and bad videos are those at declared quantiles of F.
+    """
     found: dict[int, str] = {}
-    for by in available_orders(evidence, video_set):
-        new = [i for i in order(evidence, video_set, run.thresholds, by) if i not in found]
-        found |= {i: by for i in new[:each]}
+    ordered = Order(evidence, video_set, run.thresholds, run.model)
+    for by in ordered.available:
+        new = [i for i in ordered(by) if i not in found]
+        found |= {i: why(by) for i in new[:each]}
     return list(found.items())
 
 
-def export_html(run: Run, video_set: VideoSet, path: str | Path, videos: Sequence[int] | None = None, each: int = 2) -> Path:
+def why(by: str) -> str:
+    """Says what an order looks for, with the quantile where it is one of F."""
+    return f"{by}: F at the {QUANTILES[by]:.0%} quantile" if by in QUANTILES else by
+
+
+def export_html(
+    run: Run, video_set: VideoSet, path: str | Path, videos: Sequence[int] | None = None, each: int = 1, *,
+    media: str | Path | None = None, films: str = "embed",
+) -> Path:
     """Writes the explorer of a few videos as one HTML file; by default `each` of every order of `interesting`.
 
-    Each video takes about 70 kB. Raises InputError for a localisation run (the page decides by two thresholds only), without
-    videos, or where there is no such video.
+    Each video takes about 70 kB. `media`: a folder of the videos' media (see `find_media`); `films`: "embed" puts them into the page,
+    "beside" into a folder next to it, `<name>_films`. Raises InputError for a localisation run (the page decides by two thresholds
+    only), without videos, or where there is no such video.
     """
-    evidence = predict(run.model, video_set)
-    if run.thresholds.both is not None or evidence.answer is not None:
-        raise InputError("the exported page parses by video and snippet thresholds; a localisation run has another rule.")
+    if films not in FILMS:
+        raise InputError(f"films can be put {' or '.join(map(repr, FILMS))}, not {films!r}.")
+    evidence, path = predict(run.model, video_set), Path(path)
+    check_parses(run, evidence)
     chosen = interesting(run, video_set, evidence, each) if videos is None else [(i, "chosen") for i in videos]
     if not chosen:
         raise InputError(f"{video_set.title}: no video was chosen for the page.")
-    values = {
-        "categories": list(video_set.categories), "changes": [text for text, _, _ in changes(0)],
-        "thresholds": {level: getattr(run.thresholds, level).ravel().tolist() for level in ("video", "snippet")},
-        "videos": [_video(run, video_set, i, evidence) | {"why": why} for i, why in chosen],
+    packed_videos = []
+    for i, reason in chosen:
+        found = None if media is None else media_of(video_set, i, media)
+        whole = whole_video(run, video_set, i, evidence, found)
+        packed_videos.append(whole | _film(found, path if films == "beside" else None, video_set.ids[i]) | {"why": reason})
+    write_text(path, page_text(page_values(run, video_set, packed_videos), video_set))
+    return path
+
+
+def check_parses(run: Run, evidence: Evidence) -> None:
+    """Raises InputError for a run that decides by another rule than the page's two thresholds."""
+    if run.thresholds.both is not None or evidence.answer is not None:
+        raise InputError("the exported page parses by video and snippet thresholds; a localisation run has another rule.")
+
+
+def page_values(run: Run, video_set: VideoSet, videos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Collects what `view.js` needs for a page of these packed videos."""
+    return {
+        "categories": list(video_set.categories), "changes": [text for text, _, _ in changes(0)], "before": before(changes(0)),
+        "thresholds": {level: getattr(run.thresholds, level).ravel().tolist() for level in ("video", "snippet")}, "videos": videos,
     }
-    write_text(Path(path), _page(values, video_set))
-    return Path(path)
 
 
-def _page(values: dict[str, Any], video_set: VideoSet) -> str:
+def page_text(values: dict[str, Any], video_set: VideoSet, fetched: str = "null") -> str:
+    """Fills the page's template; `fetched` is the script that gives a video whose numbers are not in `values`."""
     note = "The data are simulated: features made by a program, not from real videos." if video_set.simulated else ""
     template, style, script = ((HERE / file).read_text(encoding="utf-8") for file in ("page.html", "view.css", "view.js"))
     # whatever a name holds, no "<" of it may open or close an element
     data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
-    return Template(template).substitute(title=html.escape(video_set.title), note=note, style=style, script=script, data=data)
+    parts = {"title": html.escape(video_set.title), "note": note, "style": style, "script": script, "data": data, "fetched": fetched}
+    return Template(template).substitute(parts)
 
 
-def _video(run: Run, video_set: VideoSet, index: int, evidence: Evidence) -> dict[str, Any]:
+def whole_video(run: Run, video_set: VideoSet, index: int, evidence: Evidence | None, media: Media | None = None) -> dict[str, Any]:
     """Packs one video with all its changes; the visual track to swap in is the next video's."""
-    before = packed(first := explore(run, video_set, index, evidence=evidence))
+    as_it_is = packed(first := explore(run, video_set, index, evidence=evidence, media=media))
     made = []
     for _, change, cross in changes((index + 1) % len(video_set)):
-        new = packed(explore(run, video_set, index, change, cross_attention=cross, evidence=evidence))
-        made.append({k: v for k, v in new.items() if k not in ("reference", "estimate") or (k == "reference" and v != before[k])})
+        new = packed(explore(run, video_set, index, change, cross_attention=cross, evidence=evidence, compare=False))
+        made.append({k: v for k, v in new.items() if k not in ("reference", "estimate") or (k == "reference" and v != as_it_is[k])})
     chosen = [video_set.categories.index(c) for c in first.chosen]
-    return {"name": name(video_set, index), "chosen": chosen, "reference": before["reference"], "changes": made}
+    found = {"name": name(video_set, index), "chosen": chosen, "reference": as_it_is["reference"], "changes": made}
+    return found if media is None else found | {"media": packed_media(first)}
+
+
+def _film(media: Media | None, beside: Path | None, name: str) -> dict[str, Any]:
+    """Packs the film into the page, or, of a page's path, puts it beside the page and gives its address."""
+    if media is None or media.path is None:
+        return {}
+    content, kind = for_browser(media.path)
+    if beside is None:
+        return {"film": {"type": kind, "data": base64.b64encode(content).decode()}}
+    folder = f"{beside.stem}_films"
+    file = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{zlib.crc32(name.encode()):08x}.{kind.rpartition('/')[2]}"
+    write_atomically(beside.with_name(folder) / file, lambda opened: opened.write(content))
+    return {"film": {"type": kind, "src": quote(f"{folder}/{file}")}}
+
+
+def packed_media(state: ExplorerState) -> dict[str, Any]:
+    """Packs frames (as embedded pictures), the waveform's outline and the note of a state; {} where it has no row for them."""
+    if state.frames is None:
+        return {}
+    return {
+        "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames],
+        "waveform": None if state.waveform is None else state.waveform.round(3).tolist(), "note": state.note,
+    }
+
+
+@functools.lru_cache(64)
+def _address(pixels: bytes, shape: tuple[int, int, int]) -> str:
+    """Returns a tile of (height, width, 3) bytes as the address of an embedded JPEG picture."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (shape[1], shape[0]), pixels).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def packed(state: ExplorerState) -> dict[str, Any]:

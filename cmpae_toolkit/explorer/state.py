@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from ..config import MODALITIES
 from ..data.videoset import VideoSet
 from ..decode import Thresholds
 from ..errors import InputError
-from ..extract.media import Media
+from ..extract.media import Media, find_media
 from ..inference import predict
 from ..method import Evidence, Method
 from ..opinion import Judgement, Opinion
 from ..plots import ExplorerState
 
-ORDERS = ("as listed", "most vacuous", "wrong and confident", "audio only", "visual only")
+QUANTILES = {"good": 0.9, "typical": 0.5, "bad": 0.1}  # of the videos' F, the mean of its ten F-scores
+CORRECTS, SURER = "sight corrects hearing", "missing picture makes it surer"
+ORDERS = (*QUANTILES, CORRECTS, SURER, "most vacuous", "wrong and confident", "audio only", "visual only", "as listed")
 LEVELS = ("snippet", "video")
 MOST_CHOSEN = 6  # categories that a video starts with
 
@@ -74,19 +77,20 @@ def explore(
     run_or_model: Run | Method, video_set: VideoSet, index: int, what_if: WhatIf = AS_IT_IS, *, chosen: Sequence[str] | None = None,
     snippet: int = 0, log: bool = False, level: str = "snippet", video_threshold: float | None = None,
     snippet_threshold: float | None = None, cross_attention: bool | None = None, evidence: Evidence | None = None,
-    media: Media | None = None,
+    media: Media | None = None, compare: bool = True,
 ) -> ExplorerState:
     """Returns what the model says of video `index`, as far as that video lasts, ready for `plots.figure_3`.
 
     `chosen`: categories, by default `default_choice`, the weakly labelled and the estimated ones. Thresholds in 0..1 replace the
     run's for every category. `level`: "snippet" or "video", whose evidence and opinions are drawn. `evidence`: the whole set's, from
     `predict`, to save computing it; it is used only where nothing is changed. `cross_attention`: as in `predict`. `media`: the video's
-    frames and sound, from `find_media`. Raises InputError where there is no such video or level.
+    frames and sound, from `find_media`. Where something is changed, `before` of the result is the same without the what-if, and for
+    a change of cross-attention alone, as the run has it; `compare=False` saves computing it. Raises InputError where there is no such
+    video or level.
     """
     if level not in LEVELS:
         raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
-    if not 0 <= index < len(video_set):
-        raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
+    check_number(video_set, index)
     model = run_or_model if isinstance(run_or_model, Method) else run_or_model.model
     video = what_if.apply(video_set, index)
     if evidence is not None and what_if == AS_IT_IS and cross_attention is None:
@@ -97,6 +101,11 @@ def explore(
     length = duration(video_set, index)
     estimate = model.decode(judged, thresholds)[:, :, :length]
     reference = None if video.reference is None else np.asarray(video.reference, bool)[:, :, :length]
+    options = dict(snippet=snippet, log=log, level=level, video_threshold=video_threshold, snippet_threshold=snippet_threshold)
+    before = None
+    if compare and (what_if != AS_IT_IS or cross_attention is not None):
+        cross = cross_attention if what_if != AS_IT_IS else None
+        before = explore(run_or_model, video_set, index, cross_attention=cross, evidence=evidence, compare=False, **options)
     return ExplorerState(
         title=title(video_set, index, what_if, cross_attention), categories=tuple(video_set.categories),
         chosen=default_choice(video, estimate[0]) if chosen is None else tuple(chosen),
@@ -104,9 +113,21 @@ def explore(
         scores=None if reference is None else metrics.f_scores(estimate, reference),
         snippet=max(0, min(snippet, length - 1)), log=log, level=level, seconds=video_set.snippet_seconds,
         video_thresholds=thresholds.video, snippet_thresholds=thresholds.snippet,
-        present=(True, True) if video.present is None else tuple(bool(x) for x in video.present[0]),
+        present=(True, True) if video.present is None else tuple(bool(x) for x in video.present[0]), before=before,
         **({} if media is None else vars(media)), **arrays(judged, thresholds, length),
     )
+
+
+def check_number(video_set: VideoSet, index: int) -> None:
+    """Raises InputError where a set has no video of this number."""
+    if not 0 <= index < len(video_set):
+        raise InputError(f"{video_set.title} has the videos 0 to {len(video_set) - 1}, not {index}.")
+
+
+def media_of(video_set: VideoSet, index: int, folder: str | Path | None) -> Media:
+    """Reads frames, sound and film of a video from a folder of media, by its id or file name (see `find_media`)."""
+    check_number(video_set, index)
+    return find_media(folder, (video_set.ids[index], video_set.filenames[index]), duration(video_set, index))
 
 
 def duration(video_set: VideoSet, index: int) -> int:
@@ -180,20 +201,44 @@ def name(video_set: VideoSet, index: int) -> str:
     return f"{video_set.ids[index]} ({', '.join(labels) or 'no label'})"
 
 
-def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str) -> np.ndarray:
+def without_picture(model: Method, video_set: VideoSet) -> Evidence:
+    """Predicts a set whose visual features are all 0, as with `WhatIf(mute=("visual",))`."""
+    silent = {n: x if video_set.modalities[n] == "audio" else np.zeros_like(x) for n, x in video_set.features.items()}
+    return predict(model, replace(video_set, features=silent))
+
+
+def ranks(
+    evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str, muted: Callable[[], Evidence] | None = None,
+) -> np.ndarray:
     """Tells how far up each video (video,) belongs in an order of `ORDERS`. Raises InputError where data or heads lack what it needs.
 
+    "good", "typical", "bad": how near the mean of the video's ten F-scores is to that quantile (`QUANTILES`) of the set's; of those
+    equally near, first the one whose events begin and end most often.
+    "sight corrects hearing": audio snippets that are decided rightly and, with the picture muted, wrongly, less the opposite. "missing
+    picture makes it surer": how far the audio vacuity of the weakly labelled categories falls when the picture is muted. Both need
+    `muted`, which gives the evidence of `without_picture`.
     "most vacuous": mean video-level vacuity of the weakly labelled categories (of all, where there is none). "wrong and
     confident": the surprise, the sum of |2p - 1| = |belief - disbelief| over wrongly decided snippets of both modalities.
     "audio only", "visual only": the snippets in which an event of the reference is only audible, only visible.
     """
     if by == "as listed":
         return np.zeros(len(video_set))
-    if by not in available_orders(evidence, video_set):
-        raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(available_orders(evidence, video_set))}.")
+    possible = available_orders(evidence, video_set, muted is not None)
+    if by not in possible:
+        raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(possible)}.")
     if by == "most vacuous":
         return _labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
+    if by == SURER:
+        vacuity = (x.snippet.vacuity[:, :1].mean(2).numpy() for x in (evidence, muted()))
+        now, then = (_labelled_vacuity(u, video_set.weak_labels) for u in vacuity)
+        return now - then
     reference = np.asarray(video_set.reference, bool)
+    if by in QUANTILES:
+        f = video_f(decode.decode(evidence, thresholds), reference)
+        return -np.abs(f - np.quantile(f, QUANTILES[by])) + 1e-6 * np.diff(reference, axis=2).sum((1, 2, 3))
+    if by == CORRECTS:
+        right, wrong = (decode.decode(x, thresholds)[:, 0] == reference[:, 0] for x in (evidence, muted()))
+        return (right.astype(float) - wrong).sum((1, 2))
     if by == "wrong and confident":
         wrong = decode.decode(evidence, thresholds) != reference
         return (wrong * np.abs(2 * evidence.snippet.probability.numpy() - 1)).sum((1, 2, 3))
@@ -201,17 +246,29 @@ def ranks(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
     return (reference[:, m] & ~reference[:, 1 - m]).sum((1, 2)).astype(float)
 
 
-class Order:
-    """Orders one set as often as it is asked to, like `order`; names and ranks are made once."""
+def video_f(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Averages the ten F-scores of each video (video,), in 0..1."""
+    scores = metrics.scores_per_video(estimate, reference)
+    return np.mean([x for level in scores.values() for x in level.values()], axis=0)
 
-    def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds) -> None:
+
+class Order:
+    """Orders one set as often as it is asked to, like `order`; names and ranks are made once. With a `model`, every order of `ORDERS`
+    that data and heads allow is there; without one those that need no second prediction are."""
+
+    def __init__(self, evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, model: Method | None = None) -> None:
         self.names = [name(video_set, i) for i in range(len(video_set))]
         self._searched = [text.lower().replace("_", " ") for text in self.names]
         self._given, self._ranks = (evidence, video_set, thresholds), {}
+        self._muted = None if model is None else cache(lambda: without_picture(model, video_set))
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        return available_orders(*self._given[:2], self._muted is not None)
 
     def __call__(self, by: str = "as listed", search: str = "") -> list[int]:
         if by not in self._ranks:
-            self._ranks[by] = np.argsort(-ranks(*self._given, by), kind="stable").tolist()
+            self._ranks[by] = np.argsort(-ranks(*self._given, by, self._muted), kind="stable").tolist()
         text = search.strip().lower().replace("_", " ")
         return [i for i in self._ranks[by] if text in self._searched[i]]
 
@@ -221,10 +278,11 @@ def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
     return Order(evidence, video_set, thresholds)(by, search)
 
 
-def available_orders(evidence: Evidence, video_set: VideoSet) -> tuple[str, ...]:
-    """Lists the orders for which the heads give a vacuity or the data a reference."""
-    lacking = set() if evidence.video.vacuity is not None else {"most vacuous"}
-    lacking |= set() if video_set.reference is not None else set(ORDERS[2:])
+def available_orders(evidence: Evidence, video_set: VideoSet, muted: bool = False) -> tuple[str, ...]:
+    """Lists the orders for which the heads give a vacuity or the data a reference, and, where needed, a second prediction is at hand."""
+    lacking = set() if muted else {CORRECTS, SURER}
+    lacking |= set() if evidence.video.vacuity is not None and evidence.snippet.vacuity is not None else {"most vacuous", SURER}
+    lacking |= set() if video_set.reference is not None else set(ORDERS) - {"as listed", "most vacuous", SURER}
     return tuple(o for o in ORDERS if o not in lacking)
 
 

@@ -5,11 +5,8 @@ The controls are ipywidgets, a thin shell around `state.explore`; the picture is
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import functools
 import html
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,6 @@ import anywidget
 import ipywidgets
 import traitlets
 from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlider, SelectMultiple, Text, VBox
-from PIL import Image
 
 from .. import data
 from .._files import home
@@ -26,11 +22,12 @@ from ..checkpoint import CONFIG, MODEL, SHIPPED, Run, load_run
 from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
-from ..extract.media import Media, find_media
+from ..extract.media import Media
 from ..inference import predict
 from ..plots import ExplorerState
-from .page import HERE, packed
-from .state import LEVELS, Order, WhatIf, available_orders, duration, explore, thresholds_of
+from .film import for_browser
+from .page import HERE, packed, packed_media, why
+from .state import LEVELS, Order, WhatIf, duration, explore, media_of, thresholds_of
 
 SPLITS = ("train", "val", "test")
 PLACES = (".", "..")  # a notebook's folder and the one above, each with its `runs/`
@@ -57,14 +54,16 @@ def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
 
 
 class Picture(anywidget.AnyWidget):
-    """The live figure, which `view.js` draws from these traits. `snippet` also follows the pointer over the picture.
+    """The live figure, which `view.js` draws from these traits. `snippet` also follows the pointer and the film, `chosen` the chips.
 
     `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames,
-    the waveform's outline and a note; `chosen`: numbers of the categories that are drawn.
+    the waveform's outline, a note and the kind of `film`, a file's bytes; `chosen`: numbers of the categories that are drawn; `before`:
+    the video without a what-if, with its `scores` and `name`, or {}.
     """
 
     _esm, _css = HERE / "view.js", HERE / "view.css"
-    video, media = traitlets.Dict().tag(sync=True), traitlets.Dict().tag(sync=True)
+    video, media, before = (traitlets.Dict().tag(sync=True) for _ in range(3))
+    film = traitlets.Bytes().tag(sync=True)
     chosen = traitlets.List().tag(sync=True)
     snippet = traitlets.Int().tag(sync=True)
     level = traitlets.Unicode(LEVELS[0]).tag(sync=True)
@@ -75,20 +74,13 @@ class Picture(anywidget.AnyWidget):
         thresholds = {"video": state.video_thresholds.ravel().tolist(), "snippet": state.snippet_thresholds.ravel().tolist()}
         with self.hold_sync():
             self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
-            self.media = {} if state.frames is None else {
-                "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames],
-                "waveform": None if state.waveform is None else state.waveform.round(3).tolist(), "note": state.note,
-            }
+            self.film, kind = (b"", None) if state.path is None else for_browser(state.path)
+            self.media = packed_media(state) | ({"film": kind} if kind else {})
+            old = state.before
+            plain = "as it is" if old is None else old.title.partition("; what if: ")[2]
+            self.before = {} if old is None else packed(old) | {"scores": old.scores, "name": plain or "as it is"}
             self.chosen = [state.categories.index(c) for c in state.chosen]
             self.snippet, self.level, self.log = state.snippet, state.level, state.log
-
-
-@functools.lru_cache(64)
-def _address(pixels: bytes, shape: tuple[int, int, int]) -> str:
-    """Returns a tile of (height, width, 3) bytes as the address of an embedded JPEG picture."""
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", (shape[1], shape[0]), pixels).save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class Explorer:
@@ -120,7 +112,7 @@ class Explorer:
         check_same_data(run.spec, video_set.spec, video_set.title)
         self.evidence = predict(run.model, video_set)
         self.run, self.video_set = run, video_set
-        self._orders = Order(self.evidence, video_set, thresholds_of(run))
+        self._orders = Order(self.evidence, video_set, thresholds_of(run), run.model)
         self._media: tuple[int, Media] | None = None
 
     def _make_controls(self) -> dict[str, Any]:
@@ -152,8 +144,8 @@ class Explorer:
         """Sets options and ranges for this data and run; what the reader has set stays where it can."""
         videos, thresholds, c = self.video_set, thresholds_of(self.run), self.controls
         with self._quietly():
-            before, orders = c["order"].value, available_orders(self.evidence, videos)
-            c["order"].options = orders
+            before, orders = c["order"].value, self._orders.available
+            c["order"].options = [(why(by), by) for by in orders]
             c["order"].value = before if before in orders else orders[0]
             c["categories"].options = [(n.replace("_", " "), n) for n in videos.categories]
             if c["own"].value:
@@ -187,6 +179,11 @@ class Explorer:
             handler = handlers.get(control, self.update)
             widget.observe(lambda change, handler=handler: None if self._changing else handler(), names="value")
         self.picture.observe(lambda change: setattr(self.controls["snippet"], "value", change["new"]), names="snippet")
+        self.picture.observe(self._take_chosen, names="chosen")
+
+    def _take_chosen(self, change: dict[str, Any]) -> None:
+        """Follows the chips above the picture."""
+        self.controls["categories"].value = tuple(self.video_set.categories[c] for c in change["new"])
 
     @contextlib.contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -249,8 +246,7 @@ class Explorer:
     def media(self, index: int) -> Media:
         """Returns the video's frames and waveform, which are read once for each video shown."""
         if self._media is None or self._media[0] != index:
-            names = (self.video_set.ids[index], self.video_set.filenames[index])
-            self._media = index, find_media(self.media_folder, names, duration(self.video_set, index))
+            self._media = index, media_of(self.video_set, index, self.media_folder)
         return self._media[1]
 
     def compute(self, **options: Any) -> ExplorerState:

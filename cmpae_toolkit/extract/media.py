@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 
+PLAYABLE = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".avi", ".wav", ".mp3", ".flac", ".ogg")
 PICTURES = {".png", ".jpg", ".jpeg"}
 TILE = (96, 54)  # pixels at most: width, height
 POINTS = 200  # of a waveform's outline
@@ -23,11 +24,12 @@ POINTS = 200  # of a waveform's outline
 @dataclass(frozen=True)
 class Media:
     """What is shown of a video's media. `frames`: a tile (height, width, 3), uint8, for each snippet, or None; `waveform`: lowest and
-    highest amplitude (point, 2) in -1..1, or None; `note` says what could not be read."""
+    highest amplitude (point, 2) in -1..1, or None; `note` says what could not be read; `path`: the film, or the sound, to be played."""
 
     frames: tuple[np.ndarray | None, ...] = ()
     waveform: np.ndarray | None = None
     note: str = ""
+    path: Path | None = None
 
 
 def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -> Media:
@@ -46,7 +48,14 @@ def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -
         frames = frames if any(f is not None for f in frames) else _read(_frames, folder, name, snippets, notes, blank)
         waveform = waveform if waveform is not None else _read(_sound, folder, name, snippets, notes, None)
     nothing = waveform is None and all(f is None for f in frames)
-    return Media(frames, waveform, "; ".join(dict.fromkeys(notes)) or ("no media files at hand" if nothing else ""))
+    note = "; ".join(dict.fromkeys(notes)) or ("no media files at hand" if nothing else "")
+    return Media(frames, waveform, note, _playable(folder, names))
+
+
+def _playable(folder: Path, names: Sequence[str]) -> Path | None:
+    """Finds the file of a video that can be played, a film before a sound."""
+    files = (folder / f"{name}{suffix}" for suffix in PLAYABLE for name in names)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _read(read, folder: Path, name: str, snippets: int, notes: list[str], otherwise):

@@ -1,7 +1,10 @@
 """Figure 3 composed: the state of one video in, a matplotlib Figure out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,6 +38,7 @@ class ExplorerState:
     evidence and opinions. `attention` is None for methods without any. `frames` (a tile for each snippet, or None) and `waveform`
     (point, 2) are as `plots.frames` and `plots.waveform` take them, `note` says what of them is missing; frames=None leaves out their
     row. `seconds`: how long a snippet lasts; `prior_weight`: W of the opinions; `present`: which modalities the video has at all.
+    `path`: the film itself, or None; `before`: the state without a what-if, which the live figure draws pale beneath, or None.
     """
 
     title: str
@@ -63,6 +67,8 @@ class ExplorerState:
     seconds: float = 1.0
     prior_weight: float = 2.0
     present: tuple[bool, ...] = (True, True)
+    path: Path | None = None
+    before: ExplorerState | None = None
 
     @property
     def curves(self) -> dict[str, np.ndarray | None]:

@@ -62,8 +62,9 @@ def test_estimate_and_f_are_those_of_the_python_scorer(opened, exported):
                 assert scores_there[level][name] == pytest.approx(scores[level][name], abs=1e-9)
 
 
-WIDGET = """({ video, media, ...own }) => cmpae.draw({
-  ...cmpae.unpack(video, video.categories), thresholds: video.thresholds, scores: video.scores, ...own })"""
+WIDGET = """({ video, media, before, ...own }) => cmpae.draw({
+  ...cmpae.unpack(video, video.categories), thresholds: video.thresholds, scores: video.scores, ...own,
+  before: before.p ? { ...cmpae.unpack(before, video.categories), scores: before.scores } : null, beforeName: before.name })"""
 
 
 @pytest.mark.parametrize("options", [
@@ -80,7 +81,7 @@ def test_it_draws_what_the_widget_draws(opened, exported, options):
             asked = given | {"video": position, "change": number, "chosen": [videos.categories.index(c) for c in chosen]}
             picture = Picture()
             picture.show(explore(run, videos, index, change, cross_attention=cross, evidence=evidence, chosen=chosen, **given))
-            traits = {name: getattr(picture, name) for name in ("video", "media", "chosen", "snippet", "level", "log")}
+            traits = {name: getattr(picture, name) for name in ("video", "media", "chosen", "snippet", "level", "log", "before")}
             assert opened.evaluate("(o) => cmpae.draw(cmpae.state(o))", asked) == opened.evaluate(WIDGET, traits)
 
 
@@ -96,7 +97,9 @@ def test_every_control_changes_the_picture(opened, artefacts):
         lambda: opened.select_option("#level", "video"), lambda: opened.select_option("#level", "snippet"),
         lambda: opened.uncheck("#log"), lambda: opened.locator("#snippet").fill("3"),
         lambda: opened.locator("#snippet_threshold").fill("0.05"),
-        lambda: opened.locator("#video_threshold").fill("0.01"), lambda: opened.select_option("#categories", ["0", "3"]),
+        lambda: opened.locator("#video_threshold").fill("0.01"), lambda: opened.locator(".chip").first.click(),
+        lambda: opened.select_option(".chips select", index=3), lambda: opened.locator("[data-add]").first.click(),
+        lambda: opened.get_by_role("button", name="Pin", exact=True).click(),
     ]
     for number, move in enumerate(moves):
         move()
@@ -121,10 +124,12 @@ def test_names_that_look_like_markup_do_not_break_the_page(page, tmp_path):
     page.wait_for_selector("#picture svg")
     for kind in ("video", "snippet"):
         page.locator(f"#{kind}_threshold").fill("0")
-    page.select_option("#categories", ["0", "1", "2"])
+    for name in names:
+        if not page.locator(".chip").filter(has_text=name).count():
+            page.select_option(".chips select", label=name)
     told = page.locator("#caption").inner_text()
     assert all(name in told for name in names) and "<!--<script>" in page.locator("#picture svg text.title").text_content()
-    assert [o.strip() for o in page.locator("#categories option").all_inner_texts()][:3] == list(names)
+    assert [told.removesuffix(" ×") for told in page.locator(".chip").all_inner_texts()][:3] == list(names)
     assert page.evaluate("globalThis.broken === undefined && !document.querySelector('#picture img, #picture script')")
 
 

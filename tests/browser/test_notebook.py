@@ -64,7 +64,7 @@ def use_the_explorer(page, artefacts, name):
     page.wait_for_function(
         "[...document.querySelectorAll('.widget-slider')].some((s) => /snippet/.test(s.textContent) && /4/.test(s.textContent))"
     )
-    assert page.locator(".cmpae p.caption").inner_text() == page.locator(".cmpae svg").get_attribute("aria-label")
+    assert page.locator(".cmpae p.caption").first.inner_text() == page.locator(".cmpae svg").get_attribute("aria-label")
     page.screenshot(path=artefacts / f"{name}.png")
 
 
@@ -111,7 +111,7 @@ def started_by_make(target, options):
     assert len(told) == 1, told
     program, *arguments = shlex.split(told[0])
     assert program.startswith(".venv/bin/")
-    module = {"jupyter": "jupyter", "voila": "voila"}[Path(program).name]
+    module = {"jupyter": "jupyter", "cmpae": "cmpae_toolkit.cli"}[Path(program).name]
     return [module, *(str(ROOT / a) if a.endswith(".ipynb") else a for a in arguments)]
 
 
@@ -126,6 +126,18 @@ def test_make_lab_opens_the_start_page(page, tmp_path, artefacts):
         page.screenshot(path=artefacts / "start_page.png")
 
 
-def test_make_explorer_runs_voila():
-    module, *arguments = started_by_make("explorer", "--no-browser")
-    assert module == "voila" and arguments == ["--no-browser", str(ROOT / "notebooks" / NOTEBOOK)]
+def test_make_explorer_serves_the_explorer_alone(page, tmp_path, artefacts):
+    """Any video of the split is computed when it is chosen; nothing is written, and nothing outside this machine is asked."""
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    with served(started_by_make("explorer", "--no-browser --port={port}"), tmp_path, "") as address:
+        before = set(tmp_path.rglob("*"))
+        page.goto(address)
+        page.wait_for_selector("#picture svg")
+        assert "good: F at the 90% quantile" in page.locator("#video optgroup").first.get_attribute("label")
+        page.fill("#search", "00042")
+        page.wait_for_function("document.querySelector('#picture svg text.title').textContent.includes('00042')")
+        page.select_option("#change", label="visual muted")
+        assert "visual muted" in page.locator("#picture").inner_html()
+        page.screenshot(path=artefacts / "served.png")
+        assert all(url.startswith((address, "blob:", "data:")) for url in asked) and set(tmp_path.rglob("*")) == before

@@ -55,7 +55,7 @@ def drawing(view):
     def draw(state):
         picture = Picture()
         picture.show(state)
-        view.evaluate(MODEL, {name: getattr(picture, name) for name in ("video", "media", "chosen", "snippet", "level", "log")})
+        view.evaluate(MODEL, {name: getattr(picture, name) for name in ("video", "media", "chosen", "snippet", "level", "log", "before")})
         return ET.fromstring(view.evaluate("new XMLSerializer().serializeToString(document.querySelector('svg'))"))
 
     return draw
@@ -227,7 +227,7 @@ def test_colours_follow_the_pages_theme(drawing):
     sheet = (HERE / "view.css").read_text(encoding="utf-8")
     assert "prefers-color-scheme: dark" in sheet and 'data-jp-theme-light="false"' in sheet
     used = {k for e in drawing(state_of("39")).iter() for k in e.get("class", "").split()}
-    unknown = {k for k in used if f".{k}" not in sheet} - {"score", "gate", "point", "presence"}
+    unknown = {k for k in used if f".{k}" not in sheet} - {"score", "gate", "point", "presence", "corners"}
     assert not unknown
 
 

@@ -21,7 +21,7 @@ from cmpae_toolkit.decode import Thresholds
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.explorer import Explorer, WhatIf, explore, export_html, order, widget
 from cmpae_toolkit.explorer.page import packed
-from cmpae_toolkit.explorer.state import available_orders, name, ranks
+from cmpae_toolkit.explorer.state import SURER, available_orders, name, ranks
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.method import Evidence
 from cmpae_toolkit.methods import get
@@ -56,7 +56,7 @@ def make_run(videos, preset):
 
 def drawn(explorer):
     """All that the browser is told to draw, as it is sent."""
-    traits = ("video", "media", "chosen", "snippet", "level", "log")
+    traits = ("video", "media", "chosen", "snippet", "level", "log", "before")
     return json.dumps({name: getattr(explorer.picture, name) for name in traits}, allow_nan=False)
 
 
@@ -161,6 +161,15 @@ def test_orders_of_a_case_worked_by_hand(videos, run):
     assert order(evidence, three, run.thresholds, "wrong and confident") == [1, 2, 0]
     assert order(evidence, three, run.thresholds, "audio only") == [0, 2, 1]
     assert order(evidence, three, run.thresholds) == [0, 1, 2]
+    assert order(evidence, three, run.thresholds, "good")[0] == 0  # all right; the quantiles of F lie nearest to the best, ...
+    assert order(evidence, three, run.thresholds, "bad")[0] in (1, 2)  # ... and to the worst
+    with pytest.raises(InputError, match="cannot be ordered by 'sight corrects hearing'"):
+        order(evidence, three, run.thresholds, "sight corrects hearing")
+    muted = replace(evidence, snippet=PointEstimate(torch.full_like(evidence.snippet.probability, 0.1), torch.full((3, 2, 5, 3), 0.3)))
+    evidence = replace(evidence, snippet=PointEstimate(evidence.snippet.probability, torch.full((3, 2, 5, 3), 0.5)))
+    # muted, nothing is heard: the first video loses its 2 right seconds; the second, all wrong, gains all 15; the third gains 10 of 15
+    np.testing.assert_array_equal(ranks(evidence, three, run.thresholds, "sight corrects hearing", lambda: muted), [2, -15, -10])
+    np.testing.assert_allclose(ranks(evidence, three, run.thresholds, SURER, lambda: muted), [0.2] * 3, rtol=1e-6)
     assert order(evidence, three, run.thresholds, search="baby_CRY") == [2]
     assert order(evidence, three, run.thresholds, search="video 1") == [1]
     assert order(evidence, three, run.thresholds, search="zebra") == []
@@ -170,7 +179,8 @@ def test_orders_that_data_or_heads_cannot_give(videos, run):
     jomold = predict(make_run(videos, "jomold").model, videos)
     assert "most vacuous" not in available_orders(jomold, videos)
     unlabelled = VideoSet("plain", "test", CATEGORIES, videos.ids, videos.features, videos.modalities)
-    assert available_orders(predict(run.model, unlabelled), unlabelled) == ("as listed", "most vacuous")
+    assert set(available_orders(predict(run.model, unlabelled), unlabelled)) == {"as listed", "most vacuous"}
+    assert SURER in available_orders(predict(run.model, unlabelled), unlabelled, muted=True)
     with pytest.raises(InputError, match="cannot be ordered by 'audio only'"):
         ranks(jomold, unlabelled, run.thresholds, "audio only")
     assert explore(run, unlabelled, 0).scores is None and name(unlabelled, 0) == "video_0"
@@ -209,7 +219,7 @@ def test_the_picture_is_sent_what_is_new_and_no_more(run, videos):
     explorer.picture.observe(lambda change: changed.append(change["name"]))
     for control, value, expected in (
         ("snippet", 2, {"snippet"}), ("log", True, {"log"}), ("video_threshold", 0.0, {"video"}), ("video", 3, {"video"}),
-        ("scale_audio", 2.0, {"video"}),
+        ("scale_audio", 2.0, {"video", "before"}),
     ):
         changed.clear()
         explorer.controls[control].value = value

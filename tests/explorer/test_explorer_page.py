@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from test_explorer import make_run, videos  # noqa: F401
 
+from cmpae_toolkit import metrics
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.explorer import explore, export_html
 from cmpae_toolkit.explorer.page import HERE, changes, interesting
@@ -54,7 +55,7 @@ def test_it_needs_nothing_else_and_hides_nothing(videos, tmp_path):  # noqa: F81
     assert set(re.findall(r"https?://[^\s\"'`]+", page)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<(?:link|img|iframe)|@import|\bfetch\(|\bimport\(", page)
     assert "$" not in re.sub(r"\$\{", "", page)  # every place of the template is filled
-    assert "prefers-color-scheme: dark" in page and 'aria-live="polite"' in page
+    assert "prefers-color-scheme: dark" in page and '"aria-live", "polite"' in page
     for control in re.findall(r'<(?:select|input)[^>]* id="(\w+)"', page):
         assert f'for="{control}"' in page or re.search(rf'<label><input[^>]* id="{control}"', page), control
 
@@ -71,9 +72,16 @@ def test_a_script_in_a_name_stays_text(videos, tmp_path):  # noqa: F811
 
 def test_which_videos_are_exported(videos, tmp_path):  # noqa: F811
     run = make_run(videos, "paper")
-    chosen = interesting(run, videos, predict(run.model, videos), each=1)
-    assert [why for _, why in chosen] == ["as listed", "most vacuous", "wrong and confident", "audio only", "visual only"]
-    assert len({i for i, _ in chosen}) == 5
+    evidence = predict(run.model, videos)
+    chosen = interesting(run, videos, evidence, each=1)
+    assert [why for _, why in chosen] == [
+        "good: F at the 90% quantile", "typical: F at the 50% quantile", "bad: F at the 10% quantile", "sight corrects hearing",
+        "missing picture makes it surer", "most vacuous",  # and then there is no further video
+    ]
+    f = [metrics.mean_score(explore(run, videos, i, evidence=evidence).scores) for i in range(len(videos))]
+    for quantile, (index, _) in zip((0.9, 0.5, 0.1), chosen, strict=False):
+        left = [i for i in range(len(videos)) if i not in [j for j, _ in chosen[: chosen.index((index, _))]]]
+        assert abs(f[index] - np.quantile(f, quantile)) == pytest.approx(min(abs(f[i] - np.quantile(f, quantile)) for i in left), abs=0.01)
     with pytest.raises(InputError, match="no video was chosen"):
         export_html(run, videos, tmp_path / "page.html", videos=[])
     with pytest.raises(InputError, match="not 99"):

@@ -1,0 +1,127 @@
+"""Films in the explorer: what a browser is given, the served page without a browser, and from films to their page."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from films import make_film
+from test_explorer import make_run, videos  # noqa: F401
+from test_explorer_page import content
+
+from cmpae_toolkit.data.folder import write_folder
+from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.explorer import Explorer, watch
+from cmpae_toolkit.explorer.film import for_browser
+from cmpae_toolkit.explorer.server import Site, make_server
+
+av = pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+
+
+def test_a_browser_gets_what_it_can_play(tmp_path):
+    common = make_film(tmp_path / "common.mp4", seconds=1)
+    assert for_browser(common) == (common.read_bytes(), "video/mp4")
+    odd = make_film(tmp_path / "odd.avi", seconds=2, video="mpeg4", audio="pcm_s16le", size=(642, 482))
+    content_, kind = for_browser(odd)
+    (tmp_path / "new.webm").write_bytes(content_)
+    assert kind == "video/webm"
+    with av.open(str(tmp_path / "new.webm")) as film:
+        assert {s.codec_context.name.removeprefix("lib") for s in film.streams} <= {"vp8", "vpx", "opus"}
+        assert film.streams.video[0].height == 360
+        times = [frame.time for frame in film.decode(video=0)]
+    assert len(times) == 20 and times[-1] == pytest.approx(1.9, abs=0.02)
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "absent"])
+def test_a_film_that_cannot_be_read_is_said(tmp_path, damage):
+    path = tmp_path / "film.mp4"
+    whole = make_film(tmp_path / "whole.mp4", seconds=1).read_bytes()
+    if damage != "absent":
+        path.write_bytes({"empty": b"", "text": b"no film at all " * 99, "cut": whole[: len(whole) // 2]}[damage])
+    with pytest.raises(InputError, match=r"film\.mp4"):
+        for_browser(path)
+
+
+def test_the_widget_is_sent_the_film_once(videos, tmp_path):  # noqa: F811
+    film = make_film(tmp_path / "video_0.mp4", seconds=1)
+    explorer, sent = Explorer(make_run(videos, "paper"), videos, media=tmp_path), []
+    explorer.controls["order"].value = "as listed"
+    assert explorer.picture.film == film.read_bytes() and explorer.picture.media["film"] == "video/mp4"
+    explorer.picture.observe(sent.append, names="film")
+    explorer.controls["snippet"].value = 3
+    assert not sent
+    explorer.controls["video"].value = 1
+    assert explorer.picture.film == b"" and "film" not in explorer.picture.media
+
+
+def test_the_chips_choose_the_categories(videos):  # noqa: F811
+    explorer = Explorer(make_run(videos, "paper"), videos)
+    explorer.picture.chosen = [2]
+    assert explorer.controls["categories"].value == (videos.categories[2],) == explorer.state.chosen
+
+
+def test_what_was_before_a_change(videos):  # noqa: F811
+    explorer = Explorer(make_run(videos, "paper"), videos)
+    assert explorer.state.before is None and explorer.picture.before == {}
+    plain = explorer.state
+    explorer.controls["mute_visual"].value = True
+    np.testing.assert_allclose(explorer.state.before.probability, plain.probability, rtol=1e-5)
+    assert explorer.state.before.scores == plain.scores and explorer.picture.before["name"] == "as it is"
+    explorer.controls["alone"].value = True
+    np.testing.assert_array_equal(explorer.state.before.presence[0], explorer.state.presence[0])  # Eq. 3
+    assert explorer.picture.before["name"] == "without cross-attention"
+    explorer.controls["mute_visual"].value = False
+    np.testing.assert_allclose(explorer.state.before.probability, plain.probability, rtol=1e-5)
+
+
+@pytest.fixture
+def address(videos, tmp_path):  # noqa: F811
+    make_film(tmp_path / "video_2.mp4", seconds=1)
+    server = make_server(Site(make_run(videos, "paper"), videos, tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_served_page_gives_its_videos_and_films(address, tmp_path):
+    page = urllib.request.urlopen(address).read().decode()
+    listed = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["videos"]
+    assert listed[0]["why"].startswith("good: ") and "changes" not in listed[0] and listed[-1]["why"] == "all videos"
+    position = next(i for i, video in enumerate(listed) if video["name"].startswith("video_2"))
+    video = json.load(urllib.request.urlopen(f"{address}/video/{position}"))
+    assert video["name"] == listed[position]["name"] and len(video["changes"]) == 12 and video["film"]["src"] == f"film/{position}"
+    film = (tmp_path / "video_2.mp4").read_bytes()
+    assert urllib.request.urlopen(f"{address}/film/{position}").read() == film
+    for asked, part in (("bytes=10-19", film[10:20]), ("bytes=10-", film[10:])):
+        answer = urllib.request.urlopen(urllib.request.Request(f"{address}/film/{position}", headers={"Range": asked}))
+        assert answer.status == 206 and answer.read() == part
+    for wrong in ("video/999", "video/x", "film/999", "../pyproject.toml", f"film/{(position + 1) % len(listed)}"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/{wrong}")
+
+
+def test_from_films_to_their_page(videos, tmp_path):  # noqa: F811
+    """With a stand-in for the extraction, whose own tests are elsewhere."""
+    run, called = make_run(videos, "paper"), []
+    run.data["networks"] = "light"
+    make_film(tmp_path / "video_1.mp4", seconds=2), make_film(tmp_path / "video_4.mp4", seconds=2)
+
+    def extract(films, out, *, networks):
+        called.append((films, networks))
+        write_folder(replace(videos.subset([1, 4]), reference=None, weak_labels=None), out)
+
+    _, values = content(watch(run, [tmp_path], tmp_path / "seen", extract=extract))
+    assert called == [([str(tmp_path)], "light")]
+    assert [video["name"] for video in values["videos"]] == ["video_1", "video_4"]
+    assert all(video["film"]["type"] == "video/mp4" and video["media"]["frames"][0] for video in values["videos"])
+    with pytest.raises(InputError, match="no such film"):
+        watch(run, [tmp_path / "absent.mp4"], tmp_path / "seen", extract=extract)
+    with pytest.raises(InputError, match="one folder"):
+        watch(run, [], tmp_path / "seen", extract=extract)
+    run.data.pop("networks")
+    with pytest.raises(InputError, match="--networks"):
+        watch(run, [tmp_path], tmp_path / "seen", extract=extract)
