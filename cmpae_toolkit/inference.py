@@ -70,29 +70,34 @@ def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
 def evaluate(run: Run, video_set: VideoSet) -> dict[str, dict[str, float]]:
     """The ten F-scores of a run in percent, as `metrics.f_scores`; for AVE's task also "accuracy".
 
-    Raises InputError when the set has no reference.
+    A set with weak labels alone is scored at video level (`metrics.video_scores`). Raises InputError when it has no labels at all.
     """
-    _check_reference(video_set)
-    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference)
+    _check_labels(video_set)
+    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.yardstick)
 
 
 def evaluate_events(path: str | Path, video_set: VideoSet, config: MethodConfig) -> dict[str, dict[str, float]]:
     """The same scores of events that any tool wrote, in a format of `data.read_events`; a video without any has none.
 
     `config` says the task. Raises InputError when the file cannot be read, names a video or a category that the set does not have,
-    or when the set has no reference.
+    or when the set has no labels.
     """
-    _check_reference(video_set)
-    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.reference)
+    _check_labels(video_set)
+    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.yardstick)
 
 
-def _check_reference(video_set: VideoSet) -> None:
-    if video_set.reference is None:
-        raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
+def _check_labels(video_set: VideoSet) -> None:
+    if video_set.yardstick is None:
+        raise InputError(f"{video_set.title} has no dense annotations and no labels to evaluate against: use val or test.")
 
 
 def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray) -> dict:
-    """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets."""
+    """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets.
+
+    `reference` is a roll, or (video, category) where there are weak labels alone: then `metrics.video_scores`.
+    """
+    if np.ndim(reference) == 2:
+        return metrics.video_scores(estimate, reference)
     scores: dict = metrics.f_scores(estimate, reference)
     if config.task == "localization":
         scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference))
@@ -100,8 +105,10 @@ def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray) -> 
 
 
 def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent."""
-    columns = pd.MultiIndex.from_product([metrics.LEVELS, metrics.SCORES], names=["level", "score"])
+    """Named results of `f_scores` or `video_scores` as a table: a row each, columns (level, score), in percent."""
+    video_level = [("video", name) for name in next(iter(scores.values()), {}).get("video", ())]
+    pairs = video_level or [(level, name) for level in metrics.LEVELS for name in metrics.SCORES]
+    columns = pd.MultiIndex.from_tuples(pairs, names=["level", "score"])
     rows = [[result[level][score] for level, score in columns] for result in scores.values()]
     return pd.DataFrame(rows, index=list(scores), columns=columns)
 
@@ -112,7 +119,9 @@ def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: Video
 
 
 def floors(video_set: VideoSet) -> dict[str, dict[str, dict[str, float]]]:
-    """`metrics.floors` of a data set; only "predict nothing" where it has no weak labels."""
+    """`metrics.floors` of a data set, at video level without a reference; only "predict nothing" where it has no weak labels."""
+    if video_set.reference is None:
+        return metrics.video_floors(video_set.weak_labels)
     if video_set.weak_labels is None:
         return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference)}
     return metrics.floors(video_set.weak_labels, video_set.reference)
