@@ -143,7 +143,8 @@ def choose_video_thresholds(
 
     One category at a time with the others at their value in `start`, from one forward pass: changing one category's
     threshold changes only that category's term in each video's mean. Cost: linear in videos, categories and candidates.
-    A `reference` of weak labels (video, category) asks for the best video-level F instead. `shrinkage` in 0..1 draws what was found back towards `start`, for validation sets in which a category occurs a few times only.
+    A `reference` of weak labels (video, category) asks for the best video-level F instead. `shrinkage` in 0..1 draws what was found
+    back towards `start`, for validation sets in which a category occurs a few times only.
     """
     m = MODALITIES.index(modality)
     p = probabilities(evidence)

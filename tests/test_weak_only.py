@@ -66,5 +66,5 @@ def predict_unlabelled(run, tmp_path):
     dataclasses.replace(load("tiny", "test"), categories=(), weak_labels=None, reference=None).to_folder(bare)
     assert not (bare / "categories.txt").exists()
     assert cli.main(["predict", "--data", str(bare), "--checkpoint", str(run), "--out", str(tmp_path / "p")]) == 0
-    opinions = json.loads((tmp_path / "p" / "events.json").read_text())["videos"][0]["opinions"]["audio"]["probability"]
+    opinions = json.loads((tmp_path / "p" / "events.json").read_text())["videos"][0]["opinions"]["audio"]
     assert tuple(opinions) == load("tiny", "test").categories

@@ -17,12 +17,12 @@ from ..config import MethodConfig, config_for, presets
 from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
-from .on_data import Doctor, Download, Pack
+from .on_data import Doctor, Download, Extract, Pack
 from .on_runs import Evaluate, Predict, Train
 from .on_studies import Methods, Study, Tables
 
 VERBS: dict[str, type] = {
-    verb.__name__.lower(): verb for verb in (Doctor, Download, Pack, Train, Predict, Evaluate, Tables, Study, Methods)
+    verb.__name__.lower(): verb for verb in (Doctor, Download, Extract, Pack, Train, Predict, Evaluate, Tables, Study, Methods)
 }
 
 

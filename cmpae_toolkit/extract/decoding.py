@@ -83,7 +83,9 @@ def look_at(path: str | Path) -> Film:
         )
 
 
-def snippets(path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None) -> Iterator[Snippet]:
+def snippets(
+    path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None
+) -> Iterator[Snippet]:
     """Reads a film's snippets of `seconds` one after the other: sound at `rate` Hz, and `pictures` of each, from the middles of their
     shares of it, with a shorter side of 256 pixels.
 
