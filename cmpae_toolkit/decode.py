@@ -143,7 +143,8 @@ def choose_video_thresholds(
 
     One category at a time with the others at their value in `start`, from one forward pass: changing one category's
     threshold changes only that category's term in each video's mean. Cost: linear in videos, categories and candidates.
-    `shrinkage` in 0..1 draws what was found back towards `start`, for validation sets in which a category occurs a few times only.
+    A `reference` of weak labels (video, category) asks for the best video-level F instead. `shrinkage` in 0..1 draws what was found
+    back towards `start`, for validation sets in which a category occurs a few times only.
     """
     m = MODALITIES.index(modality)
     p = probabilities(evidence)
@@ -151,8 +152,10 @@ def choose_video_thresholds(
     def terms(video_thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         video = start.video.copy()
         video[m] = video_thresholds
-        roll = event_rolls(p["snippet"], p["video"], p["joint"], replace(start, video=video))[:, m : m + 1]
-        return metrics.category_f(metrics.event_counts(roll, reference[:, m : m + 1])[:, :, 0])
+        roll = event_rolls(p["snippet"], p["video"], p["joint"], replace(start, video=video))
+        if np.ndim(reference) == 2:  # weak labels: a whole video is one snippet, of either modality
+            return metrics.category_f(metrics.segment_counts(metrics.video_level(roll)[:, None, None], reference[:, None, None])[:, :, 0])
+        return metrics.category_f(metrics.event_counts(roll[:, m : m + 1], reference[:, m : m + 1])[:, :, 0])
 
     f_start, occurs_start = terms(start.video[m])
     f_others = f_start.sum(1, keepdims=True) - f_start

@@ -70,10 +70,11 @@ def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
 def evaluate(run: Run, video_set: VideoSet, *, one_sided: bool = False) -> dict[str, dict[str, float]]:
     """The ten F-scores of a run in percent, as `metrics.f_scores`; for AVE's task also "accuracy".
 
-    `one_sided` adds "audible_only" and "visible_only" to each level. Raises InputError when the set has no reference.
+    `one_sided` adds "audible_only" and "visible_only" to each level. A set with weak labels alone is scored at video level
+    (`metrics.video_scores`). Raises InputError when it has no labels at all.
     """
-    _check_reference(video_set)
-    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.reference, one_sided)
+    _check_labels(video_set)
+    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.yardstick, one_sided)
 
 
 def evaluate_events(
@@ -82,19 +83,24 @@ def evaluate_events(
     """The same scores of events that any tool wrote, in a format of `data.read_events`; a video without any has none.
 
     `config` says the task. Raises InputError when the file cannot be read, names a video or a category that the set does not have,
-    or when the set has no reference.
+    or when the set has no labels.
     """
-    _check_reference(video_set)
-    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.reference, one_sided)
+    _check_labels(video_set)
+    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.yardstick, one_sided)
 
 
-def _check_reference(video_set: VideoSet) -> None:
-    if video_set.reference is None:
-        raise InputError(f"{video_set.title} has no dense annotations to evaluate against: use val or test.")
+def _check_labels(video_set: VideoSet) -> None:
+    if video_set.yardstick is None:
+        raise InputError(f"{video_set.title} has no dense annotations and no labels to evaluate against: use val or test.")
 
 
 def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one_sided: bool = False) -> dict:
-    """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets."""
+    """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets.
+
+    `reference` is a roll, or (video, category) where there are weak labels alone: then `metrics.video_scores`.
+    """
+    if np.ndim(reference) == 2:
+        return metrics.video_scores(estimate, reference)
     scores: dict = metrics.f_scores(estimate, reference, one_sided)
     if config.task == "localization":
         scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference))
@@ -102,9 +108,12 @@ def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one
 
 
 def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """Named results of `f_scores` as a table: a row each, columns (level, score), in percent; one-sided ones where all have them."""
+    """Named results of `f_scores` or `video_scores` as a table: a row each, columns (level, score), in percent; one-sided ones where
+    all have them."""
     more = metrics.ONE_SIDED if scores and all(_has_one_sided(each) for each in scores.values()) else ()
-    columns = pd.MultiIndex.from_product([metrics.LEVELS, (*metrics.SCORES, *more)], names=["level", "score"])
+    video_level = [("video", name) for name in next(iter(scores.values()), {}).get("video", ())]
+    pairs = video_level or [(level, name) for level in metrics.LEVELS for name in (*metrics.SCORES, *more)]
+    columns = pd.MultiIndex.from_tuples(pairs, names=["level", "score"])
     rows = [[result[level][score] for level, score in columns] for result in scores.values()]
     return pd.DataFrame(rows, index=list(scores), columns=columns)
 
@@ -115,11 +124,13 @@ def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: Video
 
 
 def _has_one_sided(scores: dict[str, dict[str, float]]) -> bool:
-    return set(metrics.ONE_SIDED) <= scores["segment"].keys()
+    return set(metrics.ONE_SIDED) <= scores.get("segment", {}).keys()
 
 
 def floors(video_set: VideoSet, one_sided: bool = False) -> dict[str, dict[str, dict[str, float]]]:
-    """`metrics.floors` of a data set; only "predict nothing" where it has no weak labels."""
+    """`metrics.floors` of a data set, at video level without a reference; only "predict nothing" where it has no weak labels."""
+    if video_set.reference is None:
+        return metrics.video_floors(video_set.weak_labels)
     if video_set.weak_labels is None:
         return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference, one_sided)}
     return metrics.floors(video_set.weak_labels, video_set.reference, one_sided)

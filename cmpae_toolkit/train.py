@@ -39,6 +39,8 @@ def fit(
 ) -> Run:
     """Trains the config's method on weak labels; the epoch, and thresholds where the config asks for it, are chosen on `val_set`.
 
+    Where that has weak labels alone, they are chosen by video-level F (`metrics.video_scores`).
+
     `supervision`: what the method learns from beside weak labels; by default what its `prepare` makes, earlier stages included. With a
     `folder` the state is saved each epoch, and `resume=True` goes on from it: on CPU to the same weights as without the
     interruption. `mixed_precision`: bfloat16 where it is safe. `step`: another way to take a training step than `PlainStep`.
@@ -46,6 +48,8 @@ def fit(
     Raises InputError when the sets lack labels or do not fit together, or when training diverges.
     """
     check_trainable(train_set, val_set)
+    if config.task == "localization" and val_set.reference is None:
+        raise InputError(f"{val_set.title} has weak labels only, and AVE's task needs dense ones: choose another preset, such as paper.")
     method = get(config.method)
     if supervision is None:
         stage = partial(fit, device=device, progress=progress and f"preparing {config.method}")
@@ -138,7 +142,7 @@ class Training:
 
     def after_epoch(self, epoch: int, row: dict[str, float], started: float) -> dict[str, float]:
         """Scores val, keeps the weights where they are the best so far, and chooses thresholds; completes the epoch's row."""
-        config, reference = self.config, self.val_set.reference
+        config, reference = self.config, self.val_set.yardstick
         predicted = predict(self.model, self.val_set, mixed_precision=self.mixed_precision, loader=self.val_loader)
         thresholds = self.start_thresholds
         if thresholds.both is not None and predicted.answer is None:
@@ -222,11 +226,11 @@ def trained_run(data_name: str, preset: str | None = None) -> Run:
 
 
 def check_trainable(train_set: VideoSet, val_set: VideoSet) -> None:
-    """Raises InputError unless the one has weak labels, the other a reference, and both the same form."""
+    """Raises InputError unless the one has weak labels, the other a reference or weak labels, and both the same form."""
     if train_set.weak_labels is None or not len(train_set):
         raise InputError(f"{train_set.title} has no weak labels to train on.")
-    if val_set.reference is None or not len(val_set):
-        raise InputError(f"{val_set.title} has no dense annotations to choose the epoch by.")
+    if val_set.yardstick is None or not len(val_set):
+        raise InputError(f"{val_set.title} has no labels to choose the epoch by.")
     check_same_data(train_set.spec, val_set.spec, val_set.title)
 
 

@@ -98,8 +98,8 @@ def test_options_of_load_are_options_of_the_command(capsys):
 
 def test_help_of_every_command(capsys):
     assert set(_commands.VERBS) == {
-        "doctor", "download", "films", "pack", "train", "predict", "evaluate", "explorer", "watch", "tables", "study", "leaderboard",
-        "methods",
+        "doctor", "download", "films", "extract", "pack", "train", "predict", "evaluate", "explorer", "watch", "tables", "study", 
+        "leaderboard", "methods",
     }
     for verb in _commands.VERBS:
         assert f"cmpae {verb}" in help_of([verb], capsys)

@@ -236,10 +236,10 @@ def test_data_that_do_not_fit_are_named(run, config, tiny):
     narrow = dataclasses.replace(test_set, features={**test_set.features, "audio": test_set.features["audio"][:, :, :3]})
     with pytest.raises(InputError, match="needs the stream 'audio'"):
         evaluate(run, narrow)
-    with pytest.raises(InputError, match="no dense annotations"):
-        evaluate(run, dataclasses.replace(test_set, reference=None))
-    with pytest.raises(InputError, match="no dense annotations to choose"):
-        fit(config, train_set, dataclasses.replace(val_set, reference=None), progress=False)
+    with pytest.raises(InputError, match="no labels to evaluate"):
+        evaluate(run, dataclasses.replace(test_set, reference=None, weak_labels=None))
+    with pytest.raises(InputError, match="no labels to choose"):
+        fit(config, train_set, dataclasses.replace(val_set, reference=None, weak_labels=None), progress=False)
     with pytest.raises(InputError, match="no weak labels"):
         fit(config, dataclasses.replace(train_set, weak_labels=None), val_set, progress=False)
     with pytest.raises(InputError, match="holds no video"):

@@ -17,14 +17,16 @@ from ..config import MethodConfig, config_for, presets
 from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
-from .on_data import Doctor, Download, Films, Pack
+from .on_data import Doctor, Download, Extract, Films, Pack
 from .on_pages import Explorer, Watch
 from .on_runs import Evaluate, Predict, Train
 from .on_studies import Leaderboard, Methods, Study, Tables
 
 VERBS: dict[str, type] = {
     verb.__name__.lower(): verb
-    for verb in (Doctor, Download, Films, Pack, Train, Predict, Evaluate, Explorer, Watch, Tables, Study, Leaderboard, Methods)
+    for verb in (
+        Doctor, Download, Films, Extract, Pack, Train, Predict, Evaluate, Explorer, Watch, Tables, Study, Leaderboard, Methods,
+    )
 }
 
 

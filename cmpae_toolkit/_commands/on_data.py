@@ -1,4 +1,4 @@
-"""The verbs about data sets: doctor, download, pack, films."""
+"""The verbs about data sets: doctor, download, films, extract, pack."""
 
 from __future__ import annotations
 
@@ -43,6 +43,34 @@ class Download:
             print("\n".join(data.manual_steps(self.name, self.out, self.background)))
         else:
             print(data.download(self.name, self.out, features=not self.lists_only, background=self.background))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract:
+    """Make a data set folder of films and sounds."""
+
+    videos: tyro.conf.Positional[tuple[Path, ...]]  # files, or folders of them: mp4, mkv, webm, mov, avi, mp3, wav, flac ...
+    out: Path  # the data set's folder
+    labels: Path | None = None  # a table (filename, labels, split), DCASE's events, Audacity tracks, or a folder with annotations
+    networks: str = "light"  # light, handmade, or package.module:name for your own
+    snippets: int = 10  # a video's snippets at most
+    snippet_seconds: float = 1.0  # how long one lasts
+    long: Literal["clips", "first", "whole"] = "clips"  # longer films: consecutive clips, their beginning, or one long video
+    workers: int = 1  # processes
+    scheduler: str | None = None  # instead of them: the address of a Dask scheduler
+    device: str | None = None  # cpu, cuda, mps, for the networks; without it cpu
+    no_resume: Flag = False  # begin anew where --out holds features
+
+    def run(self) -> int:
+        from ..extract import extract
+
+        report = extract(
+            self.videos, self.out, networks=self.networks, labels=self.labels, snippets=self.snippets, long=self.long,
+            snippet_seconds=self.snippet_seconds, workers=self.workers, resume=not self.no_resume, device=self.device,
+            scheduler=self.scheduler,
+        )
+        print("\n".join(report.lines()))
+        return 1 if report.failed else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -65,9 +66,10 @@ class Train(OnData):
         from . import printing
 
         scores, floors, config = result["scores"]["test"], result["floors"], result["config"]
+        chosen = "chosen on val" + (" by video-level F, as it has weak labels only" if "video" in result["scores"]["val"] else "")
         print(f"\n{result['data']['title']}, {result['data']['videos']['test']} videos, "
               f"{'preset' if self.method is None else 'method'} {self.chosen}, seed {config['seed']}, epoch {result['best_epoch']} of "
-              f"{config['epochs']} (chosen on val), {result['seconds']:.0f} s on {result['device']}:\n")
+              f"{config['epochs']} ({chosen}), {result['seconds']:.0f} s on {result['device']}:\n")
         print(printing.scores(inference.score_table({"this run": scores, **floors["test"]})))
         if "accuracy" in scores:
             print(printing.accuracy("this run", scores["accuracy"], floors["accuracy"]))
@@ -90,7 +92,10 @@ class Predict(OnData, WithRun):
         from ..inference import write_predictions
 
         video_set = self.load(self.split or ("test" if data.simulated_size(self.data) else None))
-        for path in write_predictions(self.trained(), video_set, self.out, formats=self.format):
+        run = self.trained()
+        if not video_set.categories:  # unlabelled input says nothing of categories
+            video_set = dataclasses.replace(video_set, categories=run.model.spec.categories)
+        for path in write_predictions(run, video_set, self.out, formats=self.format):
             print(path)
 
 

@@ -46,6 +46,7 @@ def open_source(
     layout = find_layout(folder, lists_needed=split is not None)
     annotations = None if split is None else read_annotations(folder, split, eval_audio=eval_audio)
     about = describe(folder, snippet_seconds)
+    missing = about.missing if missing == "error" else missing
     streams = features.find_streams(folder, layout.kind, about.modalities or {})
     if annotations is None:
         filenames = sorted(set().union(*(features.files_in(path) for path in streams.folders.values())))

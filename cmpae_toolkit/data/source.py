@@ -2,6 +2,7 @@
 
 `dataset.json` in a folder's root says what the files do not: {"name": "birds", "simulated": false, "snippet_seconds": 0.5,
 "streams": {"beats": {"modality": "audio"}}}. Each entry may be left out; snippets then last 1 s, and streams have known names.
+`"missing": "blank"` keeps videos that lack one modality, as `cmpae extract` leaves them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Description:
     simulated: bool = False
     snippet_seconds: float | None = None
     modalities: Mapping[str, str] | None = None
+    missing: str = "error"  # what to do with videos that lack features where the reader is not told
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def describe(folder: Path, snippet_seconds: float | None = None, name: str | Non
     name = name or "".join(c for c in str(about.get("name") or "") if c.isprintable())  # it is shown in terminals and titles
     modalities = {stream: each["modality"] for stream, each in streams.items()}
     simulated = bool(about.get("simulated", False))
-    return Description(name or folder.resolve().name, simulated, None if seconds is None else float(seconds), modalities)
+    missing = "blank" if about.get("missing") == "blank" else "error"
+    return Description(name or folder.resolve().name, simulated, None if seconds is None else float(seconds), modalities, missing)
 
 
 def check_missing(missing: str) -> None:

@@ -123,6 +123,13 @@ class VideoSet:
         return f"{'' if told else 'simulated '}{self.name} ({self.split})"
 
     @property
+    def yardstick(self) -> np.ndarray | None:
+        """What a prediction is held against: the reference, else the weak labels as (video, category), bool; None without both."""
+        if self.reference is not None or self.weak_labels is None:
+            return self.reference
+        return np.asarray(self.weak_labels) > 0.5
+
+    @property
     def snippets(self) -> int:
         return min(x.shape[1] for x in self.features.values())
 

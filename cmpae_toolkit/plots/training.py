@@ -70,8 +70,12 @@ def _score_lines(ax: Axes, epoch: np.ndarray, columns: Mapping[str, np.ndarray])
                 face = color if level == "segment" else "white"
                 style = {"color": color, "marker": marker, "markerfacecolor": face, "linewidth": 1.2}
                 ax.plot(epoch, columns[f"{level}.{name}"], line, label=f"{level}, {name.replace('_', '-')}", **style)
+    at_video_level = [name for name in columns if name.startswith("video.")]  # of data with weak labels alone
+    for name, marker in zip(at_video_level, "os", strict=False):
+        style = {"color": QUIET, "marker": marker, "linewidth": 1.2}
+        ax.plot(epoch, columns[name], label=f"video, {name.partition('.')[2]}", **style)
     if "mean" in columns:
-        ax.plot(epoch, columns["mean"], color=INK, linewidth=3, label="mean of the ten")
+        ax.plot(epoch, columns["mean"], color=INK, linewidth=3, label="mean of the two" if at_video_level else "mean of the ten")
     ax.set_xlim(epoch.min() - 0.5, epoch.max() + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(title="F-scores on val", xlabel="epoch", ylabel="F-score (%)")

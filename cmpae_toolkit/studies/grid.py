@@ -195,7 +195,7 @@ def train_and_evaluate(
             progress=progress,
         )
         test = trained.test_set
-        scores = {"val": evaluate(trained.run, sets["val"]), "test": score(config, trained.rolls, test.reference)}
+        scores = {"val": evaluate(trained.run, sets["val"]), "test": score(config, trained.rolls, test.yardstick)}
         result |= {"scores": scores, "floors": {"test": floors(test)}, **found}
         if config.task == "localization":
             result["floors"]["accuracy"] = accuracy_floors(test)

@@ -1,0 +1,297 @@
+"""One reader for films and sounds: snippet by snippet, by the time that is stamped on each frame, with memory that does not grow.
+
+Sound and pictures are read by two passes over the file, each decoding its own stream only, so that neither waits for the other in
+memory however the file is laid out. Both count from the earliest start of the two streams. At time t the picture is the last frame
+stamped at t or before; the sound lies where its stamps say, with silence where packets are missing. What is odd becomes a note.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+SHORTER, LONGEST = 256, 1024  # pixels of a picture's shorter side, and at most of its longer one
+JUMP = 600  # seconds: where stamps leap further the rest of a stream is not believed
+SLACK = 0.02  # seconds by which sound may lie beside its stamp before it is moved
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a file says of itself. `start`: the earliest stamp of its streams in seconds; `rate` in Hz, `size` (width, height) in
+    pixels, None where there is no sound or no picture; `seconds` may be unknown."""
+
+    path: Path
+    start: float
+    seconds: float | None
+    rate: int | None
+    size: tuple[int, int] | None
+    codecs: tuple[str, ...]
+
+
+@dataclass
+class Notes:
+    """What was odd while a film was read: a count for each kind, and sentences."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+
+    def count(self, kind: str) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def texts(self) -> list[str]:
+        """Gives all notes as short texts."""
+        return [f"{number} {kind}" for kind, number in self.counts.items()] + self.sentences
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A snippet's sound (sample,), mono, float32 in -1..1, or None; its pictures (height, width, 3), uint8, or none; and which share
+    in 0..1 of it the film lasts."""
+
+    sound: np.ndarray | None
+    pictures: tuple[np.ndarray, ...]
+    share: float
+
+
+def need_av() -> Any:
+    """Gives PyAV, or an InputError that says how to get it."""
+    try:
+        import av
+    except ImportError:
+        raise InputError("films are read with PyAV: `pip install 'cmpae-toolkit[extract]'`, or `pip install av`.") from None
+    return av
+
+
+def look_at(path: str | Path) -> Film:
+    """Reads what a file says of itself. Raises InputError where it is no film and no sound, or holds neither."""
+    with _opened(Path(path)) as container:
+        video, audio = _streams(container)
+        starts = [float(s.start_time * s.time_base) for s in (video, audio) if s is not None and s.start_time is not None]
+        seconds = None if container.duration is None else container.duration / 1e6
+        return Film(
+            Path(path), min(starts, default=0.0), seconds,
+            None if audio is None else audio.rate,
+            None if video is None else (video.codec_context.width, video.codec_context.height),
+            tuple(s.codec_context.name for s in (video, audio) if s is not None),
+        )
+
+
+def snippets(
+    path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None
+) -> Iterator[Snippet]:
+    """Reads a film's snippets of `seconds` one after the other: sound at `rate` Hz, and `pictures` of each, from the middles of their
+    shares of it, with a shorter side of 256 pixels.
+
+    Where a stream ends before the other, silence follows, or its last picture stays; both are noted, as are damaged packets.
+    Raises InputError where the file cannot be read, or nothing in it can be decoded.
+    """
+    notes, film = Notes() if notes is None else notes, look_at(path)
+    sound, sight = _sound(film, seconds, rate, notes), _sight(film, seconds, pictures, notes)
+    number = round(seconds * rate)
+    ended, last, count = {}, None, 0
+    while True:
+        heard, seen = next(sound, None), next(sight, None)
+        if heard is None and seen is None:
+            break
+        for name, found in (("sound", heard), ("pictures", seen)):
+            if found is None:
+                ended.setdefault(name, count)
+        last = seen[0][-1] if seen is not None else last
+        share = max(0.0 if heard is None else heard[1], 0.0 if seen is None else seen[1])
+        silence = np.zeros(number, np.float32) if ended.get("sound") else None
+        still = () if last is None else (last,) * pictures
+        yield Snippet(silence if heard is None else heard[0], still if seen is None else seen[0], share)
+        count += 1
+    if not count:
+        damaged = f" ({', '.join(notes.texts())})" if notes.texts() else ""
+        raise InputError(f"{Path(path).name}: there is no sound and no picture in it that can be decoded{damaged}.")
+    for name, at in ended.items():
+        if at == 0:
+            notes.sentences.append(f"no {name}")
+        elif count - at > 1:
+            notes.sentences.append(f"{name} end{'s' * (name == 'sound')} at {at * seconds:g} of {count * seconds:g} s")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An open container; whatever PyAV says of the file becomes an InputError."""
+    av = need_av()
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file, or it is a folder, a device or a broken link.")
+        if not path.stat().st_size:
+            raise InputError(f"{path.name}: the file is empty.")
+        with av.open(str(path), metadata_errors="replace") as container:
+            if all(s is None for s in _streams(container)):
+                raise InputError(f"{path.name}: there is neither sound nor film in it.")
+            yield container
+    except InputError:
+        raise
+    except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"{path.name}: this file cannot be read as a film or a sound ({reason}).") from None
+
+
+def _streams(container: Any) -> tuple[Any, Any]:
+    """The first video stream that is no cover picture, and the first sound; None where there is none that can be decoded."""
+    import av
+
+    def usable(stream: Any) -> bool:
+        return stream.codec_context is not None and not (stream.disposition & av.stream.Disposition.attached_pic)
+
+    video = next((s for s in container.streams.video if usable(s) and s.codec_context.width), None)
+    audio = next((s for s in container.streams.audio if usable(s) and s.codec_context.sample_rate), None)
+    return video, audio
+
+
+def _frames(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
+    """The frames of the video (0) or the sound (1) as (seconds since the film's start, frame); damaged packets are counted."""
+    what = ("damaged packets of pictures", "damaged packets of sound")[kind]
+    with _opened(film.path) as container:
+        stream = _streams(container)[kind]
+        if stream is None:
+            return
+        stream.codec_context.thread_count = 1
+        time = 0.0
+        for packet in _packets(container, stream, notes):
+            try:
+                decoded = packet.decode()
+            except (need_av().FFmpegError, ValueError):
+                notes.count(what)
+                continue
+            for frame in decoded:
+                if frame.pts is not None and frame.time_base:
+                    stamped = float(frame.pts * frame.time_base) - film.start
+                    if stamped - time > JUMP:
+                        notes.sentences.append(f"stamps leap from {time:.0f} to {stamped:.0f} s: the rest is left out")
+                        return
+                    if stamped < time - 1:
+                        notes.count("frames stamped before others, left out")
+                        continue
+                    time = stamped
+                yield time, frame
+                # where stamps are missing each frame follows the one before
+                step = frame.samples / frame.sample_rate if kind else 1 / float(stream.average_rate or 25)
+                time += step if frame.pts is None else 0
+
+
+def _packets(container: Any, stream: Any, notes: Notes) -> Iterator[Any]:
+    """The packets of a stream, until the file ends or is cut off."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (need_av().FFmpegError, ValueError):
+            notes.count("places where the file is cut off or damaged")
+            return
+        yield packet
+
+
+def _sight(film: Film, seconds: float, count: int, notes: Notes) -> Iterator[tuple[tuple[np.ndarray, ...], float]]:
+    """(the pictures of a snippet, the share of it that has frames); one decoded frame is kept at a time."""
+    held, end, number, chosen = None, 0.0, 0, []
+    picture: np.ndarray | None = None
+    step = seconds / count
+
+    def take(until: float) -> Iterator[tuple[tuple[np.ndarray, ...], float]]:
+        """Shows the held frame at all asked times before `until`, and gives the snippets that this completes."""
+        nonlocal number, picture, chosen
+        while (number + 0.5) * step < until - 1e-9:
+            picture = _picture(held) if picture is None else picture
+            chosen.append(picture)
+            number += 1
+            if len(chosen) == count:
+                yield tuple(chosen), 1.0
+                chosen = []
+
+    for time, frame in _frames(film, 0, notes):
+        if held is not None:  # before the first frame there is none: it stands for what comes before it, too
+            yield from take(time)
+        held, picture = frame, None
+        length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.04
+        end = max(end, time + min(length, JUMP))
+    if held is None:
+        return
+    yield from take(end)
+    started = number // count * seconds
+    if end > started + 1e-6:
+        picture = _picture(held) if picture is None else picture
+        share = min(1.0, (end - started) / seconds)
+        if chosen or share > 0:
+            yield tuple(chosen + [picture] * (count - len(chosen))), share
+
+
+def _picture(frame: Any) -> np.ndarray:
+    """A frame as it is meant to be seen: RGB, upright, small."""
+    scale = SHORTER / min(frame.width, frame.height)
+    width, height = (min(LONGEST, max(1, round(side * scale))) for side in (frame.width, frame.height))
+    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90 % 4))
+
+
+def _sound(film: Film, seconds: float, rate: int, notes: Notes) -> Iterator[tuple[np.ndarray, float]]:
+    """(the samples of a snippet, the share of it that has sound)."""
+    length, parts, held = round(seconds * rate), [], 0
+    for part in _placed(film, rate, notes):
+        parts.append(part)
+        held += len(part)
+        if held >= length:
+            joined = np.concatenate(parts)
+            while len(joined) >= length:
+                yield joined[:length], 1.0
+                joined = joined[length:]
+            parts, held = [joined], len(joined)
+    if held:
+        joined = np.concatenate(parts)
+        yield np.pad(joined, (0, length - len(joined))), len(joined) / length
+
+
+def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
+    """Mono samples at `rate`, each frame where its stamp says: silence fills gaps, what is said twice is dropped."""
+    av = need_av()
+    resampler, form, done, fed = None, None, 0, 0.0  # done: samples given; fed: the time up to which sound was given in, in seconds
+
+    def out(frame: Any) -> Iterator[np.ndarray]:
+        nonlocal done
+        for piece in resampler.resample(frame):
+            samples = np.nan_to_num(piece.to_ndarray()[0]).clip(-1, 1)
+            done += len(samples)
+            yield samples
+
+    for time, frame in _frames(film, 1, notes):
+        lasts = frame.samples / frame.sample_rate
+        if time + lasts <= fed + 1e-6 and fed - time > SLACK:
+            notes.count("frames of sound said twice, dropped")
+            continue
+        gap = time - fed
+        now = (frame.sample_rate, frame.layout.name, frame.format.name)
+        if resampler is None or now != form or gap > SLACK:
+            if resampler is not None:
+                yield from out(None)
+            if gap > SLACK:
+                notes.count("gaps in the sound, filled with silence") if form else None
+                missing = round(time * rate) - done
+                for _ in range(0, max(0, missing), rate):  # a second at a time
+                    silence = np.zeros(min(rate, round(time * rate) - done), np.float32)
+                    done += len(silence)
+                    yield silence
+                fed = time
+            resampler, form = av.AudioResampler(format="fltp", layout="mono", rate=rate), now
+        frame.pts = None  # the resampler fills gaps in its own way where it sees stamps
+        try:
+            yield from out(frame)
+        except (av.FFmpegError, ValueError):
+            notes.count("damaged packets of sound")
+            continue
+        fed += lasts
+    if resampler is not None:
+        yield from out(None)

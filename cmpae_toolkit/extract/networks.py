@@ -1,0 +1,68 @@
+"""What turns snippets into features: `NETWORKS` by name, or your own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from . import signals
+
+Compute = Callable[[np.ndarray | None, tuple[np.ndarray, ...], np.ndarray | None], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """One way to extract. `streams`: stream -> its modality, "audio" or "visual"; `rate`: of the sound in Hz; `pictures` a snippet.
+
+    `compute(sound, pictures, before)` gives {stream: (position, width)} of one snippet: `sound` (sample,) or None, `pictures` (height,
+    width, 3), uint8, or none, `before` the last picture of the snippet before or None. A stream of a modality that is not there is
+    left out. `about` says in plain values where it comes from: names, checksums, preprocessing.
+    """
+
+    name: str
+    streams: Mapping[str, str]
+    rate: int
+    pictures: int
+    compute: Compute
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def handmade(device: str | None = None) -> Networks:
+    """Signal features without any network: see `signals`."""
+    about = {
+        "sound": "log-mel: 16 kHz mono, 48 bands from 60 Hz to 8 kHz, Hann windows of 25 ms every 10 ms; mean, deviation, maximum, change",
+        "pictures": "four a snippet, from the middles of its quarters, stretched to 192 x 144: colours in 48 cells, edges in 12, change",
+        "weights": "none: hand-made features, no network",
+    }
+    streams = {"audio": "audio", "frames": "visual"}
+    return Networks("handmade", streams, signals.RATE, signals.PICTURES, signals.features, about)
+
+
+NETWORKS: dict[str, Callable[[str | None], Networks]] = {"handmade": handmade}
+
+
+def get(networks: str | Networks, device: str | None = None) -> Networks:
+    """Finds networks by name, or your own by `package.module:name` of a `Networks` or a function of the device that makes one.
+
+    Raises InputError where there are none of that name, or what they need is missing.
+    """
+    if isinstance(networks, Networks):
+        return networks
+    if networks in NETWORKS:
+        return NETWORKS[networks](device)
+    module, colon, name = networks.partition(":")
+    if not colon:
+        raise InputError(f"there are no networks {networks!r}: use one of {', '.join(NETWORKS)}, or package.module:name for your own.")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"the networks {networks!r} cannot be imported ({error}).") from None
+    made = found if isinstance(found, Networks) else found(device)
+    if not isinstance(made, Networks):
+        raise InputError(f"{networks!r} is no cmpae_toolkit.extract.Networks and makes none.")
+    return made
