@@ -14,7 +14,7 @@ export CMPAE_DATA
 # more for JupyterLab or the explorer, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench docs notebooks checkpoint films clean
+.PHONY: help run test lab explorer lint bench docs notebooks course checkpoint films clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
@@ -23,6 +23,7 @@ help:
 	@echo "make explorer    the evidence explorer as a page, every video of the test split"
 	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
 	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
+	@echo "make course      the student's and the instructor's edition of the course: build/course"
 	@echo "make bench       time every stage beside the machine's own floor"
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoints that ship with the package anew"
@@ -60,6 +61,9 @@ docs: $(READY)
 
 notebooks: $(READY)
 	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+course: $(READY)
+	$(BIN)/python notebooks/editions.py
 
 checkpoint: $(READY)
 	for preset in paper improved; do \

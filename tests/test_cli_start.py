@@ -98,7 +98,7 @@ def test_options_of_load_are_options_of_the_command(capsys):
 
 def test_help_of_every_command(capsys):
     assert set(_commands.VERBS) == {
-        "doctor", "download", "films", "extract", "pack", "train", "predict", "evaluate", "explorer", "watch", "tables", "study", 
+        "doctor", "download", "films", "extract", "pack", "train", "predict", "evaluate", "explorer", "watch", "tables", "study",
         "leaderboard", "methods",
     }
     for verb in _commands.VERBS:

@@ -12,6 +12,7 @@ ALONE = '''try:
     import cmpae_toolkit
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
+READ_ALOUD = ("00", "02", "03", "04")  # whose code keeps to the width of a page, and whose exercises are code
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -20,9 +21,14 @@ def cells(path, kind=None):
     return [(c, "".join(c["source"])) for c in notebook["cells"] if kind in (None, c["cell_type"])]
 
 
+def is_out_of_sight(cell):
+    """Folded in JupyterLab, left out of the site: the tag is MyST-NB's."""
+    return "remove-cell" in cell["metadata"].get("tags", []) and cell["metadata"].get("jupyter") == {"source_hidden": True}
+
+
 def test_it_says_how_to_install_the_toolkit_when_opened_alone(path, monkeypatch):
-    _, source = cells(path, "code")[0]
-    assert source == ALONE
+    cell, source = cells(path, "code")[0]
+    assert source == ALONE and is_out_of_sight(cell)
     monkeypatch.setitem(__import__("sys").modules, "cmpae_toolkit", None)  # what Python does where it is not installed
     with pytest.raises(SystemExit, match="pip install"):
         exec(source, {})
@@ -66,3 +72,15 @@ def test_its_pictures_are_described(path):
             if "image/png" in out.get("data", {}):
                 alt = out["metadata"].get("image/png", {}).get("alt", "")
                 assert alt.startswith("Figure: "), f"no alternative text: {source}"
+
+
+def test_its_code_fits_the_page(path):
+    if path.stem.startswith(READ_ALOUD):
+        wide = [line for cell, source in cells(path, "code") if source != ALONE for line in source.splitlines() if len(line) > 88]
+        assert not wide, wide
+
+
+def test_an_exercise_is_code_with_a_check_beside_it(path):
+    kinds = [kind for cell, _ in cells(path) for kind in ("exercise", "check") if kind in cell["metadata"].get("tags", [])]
+    assert kinds == ["exercise", "check"] * (len(kinds) // 2), "each exercise is followed by its check"
+    assert not path.stem.startswith(READ_ALOUD) or len(kinds) in (2, 4)
