@@ -281,7 +281,8 @@ def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: s
 def available_orders(evidence: Evidence, video_set: VideoSet, muted: bool = False) -> tuple[str, ...]:
     """Lists the orders for which the heads give a vacuity or the data a reference, and, where needed, a second prediction is at hand."""
     lacking = set() if muted else {CORRECTS, SURER}
-    lacking |= set() if evidence.video.vacuity is not None and evidence.snippet.vacuity is not None else {"most vacuous", SURER}
+    lacking |= set() if evidence.video.vacuity is not None else {"most vacuous"}
+    lacking |= set() if evidence.snippet.vacuity is not None else {SURER}
     lacking |= set() if video_set.reference is not None else set(ORDERS) - {"as listed", "most vacuous", SURER}
     return tuple(o for o in ORDERS if o not in lacking)
 

@@ -568,6 +568,7 @@ function save(blob, name) {
 
 // ---- the stage: the player, the picture, and what it says ----------------------------------------------------------
 const PAUSE = 800, MOST_CHIPS = 40; // milliseconds of quiet before the screen reader is told; categories with a chip
+const EARLY = 2e-3; // seconds by which a film may miss the time that it was told
 
 /**
  * Builds player, bar, chips, picture and readings in `el`. `change` is called with what the reader asks for, {snippet}, {chosen} or
@@ -594,8 +595,8 @@ function stage(el, change) {
   el.append(make("div", { className: "top" }, video, bar), note, chips, frame, caption, numbers, live);
 
   const clock = new Clock(video);
-  let s = null, width = 0, shownFilm = null, focus = null, waiting = null, frameAsked = 0;
-  const svg = () => picture.firstElementChild, second = () => Math.min(s.T - 1, Math.floor(clock.time / s.seconds + 1e-6));
+  let s = null, width = 0, shownFilm = null, focus = null, waiting = null, frameAsked = 0, hovering = false;
+  const svg = () => picture.firstElementChild, second = () => Math.min(s.T - 1, Math.floor((clock.time + EARLY) / s.seconds));
   const choose = (t) => { if (t !== s.snippet) change({ snippet: t }); };
   /** Goes to a second, or anywhere in one, with the film. */
   const seek = (seconds) => {
@@ -614,7 +615,7 @@ function stage(el, change) {
     if (s.time === null) { s.time = clock.time; redraw(); }
     s.time = clock.time;
     movePlayhead(svg(), s, clock.time);
-    choose(second());
+    if (clock.playing || !hovering) choose(second());
     tell();
     if (clock.playing) frameAsked = requestAnimationFrame(running);
     else if (!clock.film && clock.since !== null) { clock.pause(); running(); }
@@ -710,6 +711,8 @@ function stage(el, change) {
   const show = (state) => {
     s = { ...state, time: s?.time ?? null, pinned: state.pinned ?? null };
     load();
+    // the film follows the second that is chosen, but not the pointer on its way over the picture
+    if (!clock.playing && !hovering && second() !== s.snippet) clock.time = s.snippet * s.seconds;
     redraw();
     fillChips();
     fillTable();
@@ -739,11 +742,12 @@ function stage(el, change) {
     const here = s && under(event);
     if (!here) return s && point(null);
     const t = Math.min(s.T - 1, Math.floor(here.t));
+    hovering = true;
     if (!clock.playing) choose(t);
     const near = s.spots.filter((p) => p.t === t && Math.abs(p.x - here.x) <= step(s) && Math.abs(p.y - here.y) < 40);
     point(near.sort((a, b) => Math.abs(a.y - here.y) - Math.abs(b.y - here.y))[0] ?? null);
   });
-  picture.addEventListener("pointerleave", () => { if (s) point(null); });
+  picture.addEventListener("pointerleave", () => { hovering = false; if (s) point(null); });
   picture.addEventListener("click", (event) => {
     const added = event.target.dataset?.add, here = s && under(event);
     if (added !== undefined) change({ chosen: [...s.chosen, Number(added)].sort((a, b) => a - b) });
