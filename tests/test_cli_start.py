@@ -97,7 +97,7 @@ def test_options_of_load_are_options_of_the_command(capsys):
 
 
 def test_help_of_every_command(capsys):
-    assert set(_commands.VERBS) == {"doctor", "download", "pack", "train", "predict", "evaluate", "tables", "study", "methods"}
+    assert set(_commands.VERBS) == {"doctor", "download", "extract", "pack", "train", "predict", "evaluate", "tables", "study", "methods"}
     for verb in _commands.VERBS:
         assert f"cmpae {verb}" in help_of([verb], capsys)
     overview = help_of([], capsys)

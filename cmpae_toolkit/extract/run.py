@@ -104,7 +104,9 @@ def extract(
         for stream in chosen.streams:
             (out / "feats" / stream).mkdir(parents=True, exist_ok=True)
         # networks travel to workers by name where they have one: a worker loads them once
-        each = partial(_film, out=out, networks=networks, device=device, snippets=snippets, seconds=snippet_seconds, long=long)
+        travelling = chosen.name if chosen.name in nets.NETWORKS and not isinstance(networks, nets.Networks) else networks
+        _LOADED[str(travelling), device] = chosen
+        each = partial(_film, out=out, networks=travelling, device=device, snippets=snippets, seconds=snippet_seconds, long=long)
         todo = [(name, path) for name, path in files.items() if name not in done]
         with open(out / JOURNAL, "a", encoding="utf-8") as journal:
             for row in _results(each, todo, workers, scheduler, progress):
