@@ -99,7 +99,8 @@ def extract(
     }
     with hold(out):
         rows = _journal(out, settings, resume)
-        done = {name for name, path in files.items() if rows.get(name, {}).get("stamp") == _stamp(path) and _is_there(out, rows[name])}
+        known = {name: path for name, path in files.items() if name in rows}
+        done = {name for name, path in known.items() if rows[name]["stamp"] == _stamp(path) and _is_there(out, rows[name])}
         report = Report(out, resumed=len(done))
         for stream in chosen.streams:
             (out / "feats" / stream).mkdir(parents=True, exist_ok=True)
