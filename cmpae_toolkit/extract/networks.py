@@ -57,7 +57,14 @@ def light(device: str | None = None) -> Networks:
         return handmade(device)
 
 
-NETWORKS: dict[str, Callable[[str | None], Networks]] = {"light": light, "handmade": handmade}
+def paper(device: str | None = None) -> Networks:
+    """LLP's own networks, as the paper's features were made (see `paper`); a GPU is meant. Raises InputError without their weights."""
+    from . import paper as parts
+
+    return Networks("paper", parts.STREAMS, parts.RATE, parts.PICTURES, parts.load(device), parts.about())
+
+
+NETWORKS: dict[str, Callable[[str | None], Networks]] = {"light": light, "handmade": handmade, "paper": paper}
 
 
 def get(networks: str | Networks, device: str | None = None) -> Networks:
