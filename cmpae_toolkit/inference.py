@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -148,13 +148,15 @@ def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
 
 
 def write_predictions(
-    run: Run, video_set: VideoSet, folder: str | Path, *, formats: Sequence[str] = ("csv", "json"), progress: bool = True
+    run: Run, video_set: VideoSet, folder: str | Path, *, formats: Sequence[str] = ("csv", "json"), progress: bool = True,
+    clips: Mapping[str, tuple[str, float]] | None = None,
 ) -> list[Path]:
     """Decoded events of every video as `events.csv`, and with the opinions behind them as `events.json`.
 
     CSV columns: filename, onset, offset (seconds), category, track, probability, vacuity. The JSON has for each video its events
     and each modality's video-level probability and vacuity by category. `formats`: further ones of `data.write_events`, each in a
-    folder of its own. Nothing is written before all of it is known to be finite, and the two files only together.
+    folder of its own. `clips`: of which film each video is a part, and where it starts there in seconds; events are then those of
+    films, joined where clips meet. Nothing is written before all of it is known to be finite, and the two files only together.
     """
     evidence = predict(run.model, video_set, progress=progress)
     rows = decode.event_table(run.model.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)
@@ -162,6 +164,8 @@ def write_predictions(
     for row in rows:
         row |= {end: row[end] * video_set.snippet_seconds for end in ("onset", "offset")}
         per_video[row["filename"]].append({k: v for k, v in row.items() if k != "filename"})
+    if clips is not None:
+        rows = _of_films(rows, clips)
     videos = [
         {"filename": name, "events": per_video[name], "opinions": _opinions(evidence.video[i], video_set.categories)}
         for i, name in enumerate(video_set.filenames)
@@ -173,7 +177,27 @@ def write_predictions(
     made = {folder / f"events.{name}": text for name, text in texts.items() if name in formats}
     _write_together(made)
     labels = [f for f in formats if f not in texts]
-    return [*made, *(data.write_events(folder / f, table[EVENT_COLUMNS], f, video_set.filenames) for f in labels)]
+    names = video_set.filenames if clips is None else tuple(dict.fromkeys(film for film, _ in clips.values()))
+    return [*made, *(data.write_events(folder / f, table[EVENT_COLUMNS], f, names) for f in labels)]
+
+
+def _of_films(rows: list[dict[str, Any]], clips: Mapping[str, tuple[str, float]]) -> list[dict[str, Any]]:
+    """Events of clips as events of their films, in seconds of these; what goes on in the next clip is one event."""
+    moved = [row | {"filename": clips[row["filename"]][0]} | {end: row[end] + clips[row["filename"]][1] for end in ("onset", "offset")}
+             for row in rows]
+    joined: list[dict[str, Any]] = []
+    for row in sorted(moved, key=lambda r: (r["filename"], r["track"], r["category"], r["onset"])):
+        last = joined[-1] if joined else None
+        same = last is not None and all(last[name] == row[name] for name in ("filename", "track", "category"))
+        if not same or row["onset"] > last["offset"] + 1e-6:
+            joined.append(row)
+            continue
+        lengths = [each["offset"] - each["onset"] for each in (last, row)]
+        for name in ("probability", "vacuity"):  # means over the event's snippets
+            if row[name] is not None and last[name] is not None:
+                last[name] = float(np.average([last[name], row[name]], weights=lengths))
+        last["offset"] = row["offset"]
+    return sorted(joined, key=lambda r: (r["filename"], r["onset"], r["offset"], r["category"]))
 
 
 def _write_together(texts: dict[Path, str]) -> None:

@@ -52,7 +52,7 @@ class Extract:
     videos: tyro.conf.Positional[tuple[Path, ...]]  # files, or folders of them: mp4, mkv, webm, mov, avi, mp3, wav, flac ...
     out: Path  # the data set's folder
     labels: Path | None = None  # a table (filename, labels, split), DCASE's events, Audacity tracks, or a folder with annotations
-    networks: str = "light"  # light, handmade, or package.module:name for your own
+    networks: str = "light"  # light, handmade, paper (LLP's own), or package.module:name for your own
     snippets: int = 10  # a video's snippets at most
     snippet_seconds: float = 1.0  # how long one lasts
     long: Literal["clips", "first", "whole"] = "clips"  # longer films: consecutive clips, their beginning, or one long video
@@ -60,9 +60,11 @@ class Extract:
     scheduler: str | None = None  # instead of them: the address of a Dask scheduler
     device: str | None = None  # cpu, cuda, mps, for the networks; without it cpu
     no_resume: Flag = False  # begin anew where --out holds features
+    check: Path | None = None  # a folder of published features of the same videos: tell how alike they are
 
     def run(self) -> int:
         from ..extract import extract
+        from ..extract.check import compare
 
         report = extract(
             self.videos, self.out, networks=self.networks, labels=self.labels, snippets=self.snippets, long=self.long,
@@ -70,6 +72,8 @@ class Extract:
             scheduler=self.scheduler,
         )
         print("\n".join(report.lines()))
+        if self.check is not None:
+            print(f"\nCosine similarity with {self.check}:\n{compare(self.out, self.check).to_string(float_format='{:.4f}'.format)}")
         return 1 if report.failed else 0
 
 

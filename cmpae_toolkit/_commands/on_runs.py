@@ -7,6 +7,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from .options import Flag, OnData, Split, WithRun
 if TYPE_CHECKING:
     from ..data import VideoSet
 
-STATE = "training_state.safetensors"
+STATE, EXTRACTION = "training_state.safetensors", "extraction.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ class Train(OnData):
                 config, self.data, out, figures=self.figures, device=self.device, resume=self.resume, overwrite=self.overwrite,
                 mixed_precision=self.mixed_precision, **self.options(),
             )
+        keep_extraction(self.data, out)
         self.report(result, out)
 
     def report(self, result: dict[str, Any], out: Path) -> None:
@@ -84,19 +87,41 @@ class Predict(OnData, WithRun):
     """Write events and opinions as CSV and JSON, and events in further formats."""
 
     split: Split | None = None  # without it every video in the folder, no lists needed; test for simulated data
-    format: tuple[Literal["csv", "json", "audacity", "vtt", "elan"], ...] = ("csv", "json")  # one or several
+    video: tuple[Path, ...] = ()  # instead of --data: films or sounds, or folders of them, extracted as the run's own data were
+    networks: str | None = None  # for --video: light, handmade or package.module:name; without it what the checkpoint says
+    format: tuple[Literal["csv", "json", "audacity", "vtt", "elan"], ...] = ()  # one or several; without it csv and json
     out: Path = Path("predictions")  # the folder
 
     def run(self) -> None:
         from .. import data
         from ..inference import write_predictions
 
+        if self.video:
+            return self.run_on_films()
         video_set = self.load(self.split or ("test" if data.simulated_size(self.data) else None))
         run = self.trained()
         if not video_set.categories:  # unlabelled input says nothing of categories
             video_set = dataclasses.replace(video_set, categories=run.model.spec.categories)
-        for path in write_predictions(run, video_set, self.out, formats=self.format):
+        for path in write_predictions(run, video_set, self.out, formats=self.format or ("csv", "json")):
             print(path)
+
+    def run_on_films(self) -> None:
+        """Extracts films with the networks that the run was trained on, and writes their events, joined over clips."""
+        from .. import data
+        from ..extract import extract
+        from ..inference import write_predictions
+
+        run = self.trained()
+        settings = extraction_of(self.checkpoint, self.networks)
+        with tempfile.TemporaryDirectory(prefix="cmpae-") as place:
+            report = extract(self.video, place, networks=settings["networks"], snippets=run.model.spec.snippets,
+                             snippet_seconds=run.model.spec.snippet_seconds)
+            films = dataclasses.replace(data.load(place, None), name="films", categories=run.model.spec.categories)
+            clips = {video: (film["id"], span[0]) for film in report.films for video, span in film["clips"].items()}
+            made = write_predictions(run, films, self.out, formats=self.format or ("csv", "json", "audacity", "vtt"), clips=clips)
+        for line in list(report.lines())[1:]:
+            print(f"cmpae: note: {line.strip()}", file=sys.stderr)
+        print("\n".join(map(str, made)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +195,30 @@ def _saying_what_is_kept(state: Path, resume: bool) -> Iterator[None]:
         if cut_off and state.is_file() and (resume or state.stat().st_mtime >= started):
             error.add_note(f"The state of the last whole epoch is kept in {state}: `--resume` goes on from it.")
         raise
+
+
+def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, Any]:
+    """How a run's data were extracted, as its folder says; {"networks": name} at least. Raises InputError where nobody says it."""
+    if networks is not None:
+        return {"networks": networks}
+    path = None if checkpoint is None else Path(checkpoint) / EXTRACTION
+    if path is None or not path.is_file():
+        raise InputError("the run does not say with which networks its data were extracted: train it on a folder of `cmpae extract`, "
+                         "or name them with --networks.")
+    try:
+        return {"networks": str(json.loads(path.read_bytes())["networks"]["name"])}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} cannot be read: name the networks with --networks.") from None
+
+
+def keep_extraction(data_name: str, out: Path) -> None:
+    """Notes beside a checkpoint how its data were extracted, where their folder says it."""
+    from .._files import write_json
+
+    path = Path(data_name).expanduser() / EXTRACTION
+    if path.is_file():
+        told = json.loads(path.read_bytes())
+        write_json(out / EXTRACTION, {name: told[name] for name in told if name != "films"})
 
 
 def default_out(data_name: str, chosen: str, seed: int) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from . import signals
 
 Compute = Callable[[np.ndarray | None, tuple[np.ndarray, ...], np.ndarray | None], dict[str, np.ndarray]]
@@ -43,7 +44,27 @@ def handmade(device: str | None = None) -> Networks:
     return Networks("handmade", streams, signals.RATE, signals.PICTURES, signals.features, about)
 
 
-NETWORKS: dict[str, Callable[[str | None], Networks]] = {"handmade": handmade}
+def light(device: str | None = None) -> Networks:
+    """aiSFX for sounds and EfficientNet-Lite0 for pictures (see `light`); hand-made features, with a warning, where their weights
+    cannot be had."""
+    from . import light as parts
+
+    try:
+        parts.make_ready()
+        return Networks("light", {"audio": "audio", "frames": "visual"}, parts.RATE, parts.PICTURES, parts.Light(device), parts.about())
+    except InputError as error:
+        warnings.warn(f"hand-made features are taken instead of the networks: {error}", InputWarning, stacklevel=3)
+        return handmade(device)
+
+
+def paper(device: str | None = None) -> Networks:
+    """LLP's own networks, as the paper's features were made (see `paper`); a GPU is meant. Raises InputError without their weights."""
+    from . import paper as parts
+
+    return Networks("paper", parts.STREAMS, parts.RATE, parts.PICTURES, parts.load(device), parts.about())
+
+
+NETWORKS: dict[str, Callable[[str | None], Networks]] = {"light": light, "handmade": handmade, "paper": paper}
 
 
 def get(networks: str | Networks, device: str | None = None) -> Networks:

@@ -71,7 +71,7 @@ class Report:
 def extract(
     videos: str | Path | Sequence[str | Path], out: str | Path, *, networks: str | nets.Networks = "light",
     labels: str | Path | None = None, snippets: int = 10, snippet_seconds: float = 1.0, long: Long = "clips", workers: int = 1,
-    resume: bool = True, device: str | None = None, as_released: bool = False, scheduler: str | None = None, progress: bool = True,
+    resume: bool = True, device: str | None = None, scheduler: str | None = None, progress: bool = True,
 ) -> Report:
     """Extracts features of films and sounds (files, or folders of them) to a data set folder that `data.load` reads.
 
@@ -87,8 +87,6 @@ def extract(
         raise InputError(f"long is {long!r}: use 'clips', 'first' or 'whole'.")
     if snippets < 1 or not 0.1 <= snippet_seconds <= 60 or workers < 1:
         raise InputError("snippets and workers are whole numbers from 1 on, snippet_seconds lies in 0.1..60.")
-    if as_released and networks != "paper":
-        raise InputError("as_released imitates the released features, which are those of networks='paper': choose these, too.")
     files, out = find_films(videos), Path(out)
     given = None if labels is None else lists.read(labels)
     chosen = nets.get(networks, device)
@@ -99,12 +97,15 @@ def extract(
     }
     with hold(out):
         rows = _journal(out, settings, resume)
-        done = {name for name, path in files.items() if rows.get(name, {}).get("stamp") == _stamp(path) and _is_there(out, rows[name])}
+        known = {name: path for name, path in files.items() if name in rows}
+        done = {name for name, path in known.items() if rows[name]["stamp"] == _stamp(path) and _is_there(out, rows[name])}
         report = Report(out, resumed=len(done))
         for stream in chosen.streams:
             (out / "feats" / stream).mkdir(parents=True, exist_ok=True)
         # networks travel to workers by name where they have one: a worker loads them once
-        each = partial(_film, out=out, networks=networks, device=device, snippets=snippets, seconds=snippet_seconds, long=long)
+        travelling = chosen.name if chosen.name in nets.NETWORKS and not isinstance(networks, nets.Networks) else networks
+        _LOADED[str(travelling), device] = chosen
+        each = partial(_film, out=out, networks=travelling, device=device, snippets=snippets, seconds=snippet_seconds, long=long)
         todo = [(name, path) for name, path in files.items() if name not in done]
         with open(out / JOURNAL, "a", encoding="utf-8") as journal:
             for row in _results(each, todo, workers, scheduler, progress):
