@@ -442,7 +442,7 @@ const spoken = (found) => Object.entries(found).map(([name, x]) => `${name} ${x}
 
 /** e, ê, p and u of the chosen categories at a snippet, in a sentence. */
 function readings(s, t) {
-  const all = s.chosen.slice(0, MOST_KEYS).flatMap((c) => [0, 1].filter((m) => s.present[m]).map((m) =>
+  const all = s.chosen.slice(0, 2 * MOST_IN_HEAD).flatMap((c) => [0, 1].filter((m) => s.present[m]).map((m) =>
     `${MODALITIES[m]} ${readable(s.categories[c])} ${spoken(reading(s, m, t, c))}`));
   return all.length ? `${s.level === "video" ? "Of the whole video" : `At ${span(s, t)}`}: ${all.join("; ")}.` : "";
 }
@@ -567,7 +567,7 @@ function save(blob, name) {
 }
 
 // ---- the stage: the player, the picture, and what it says ----------------------------------------------------------
-const PAUSE = 800, MOST_CHIPS = 40; // milliseconds of quiet before the screen reader is told; categories with a chip
+const PAUSE = 800, MOST_CHIPS = 12; // milliseconds of quiet before the screen reader is told; categories with a chip
 const EARLY = 2e-3; // seconds by which a film may miss the time that it was told
 
 /**
@@ -704,7 +704,7 @@ function stage(el, change) {
   numbers.addEventListener("toggle", fillTable);
 
   const redraw = () => {
-    width = frame.clientWidth || WIDTH;
+    width ||= frame.clientWidth || WIDTH; // asked once, and then told by the observer: to ask makes the browser lay out the page
     picture.innerHTML = draw(s, width);
     refocus();
   };
@@ -776,7 +776,10 @@ function stage(el, change) {
   el.addEventListener("keydown", press, true);
   if (globalThis.ResizeObserver) new ResizeObserver(() => {
     const now = frame.clientWidth;
-    if (s && now && JSON.stringify(layout(now)) !== JSON.stringify(layout(width))) redraw();
+    if (!s || !now) return;
+    const other = JSON.stringify(layout(now)) !== JSON.stringify(layout(width));
+    width = now;
+    if (other) redraw();
   }).observe(frame);
   running();
   return { show, bar, picture, caption, slider, told, press, stop: () => { clock.pause(); cancelAnimationFrame(frameAsked); } };
