@@ -50,7 +50,7 @@ def test_films_with_labels_to_events(films, tmp_path, capsys):
     fields = ["--set", "width=8", "epochs=1", "estimator_epochs=1", "batch_size=4"]
     assert cli.main(["train", "--data", folder, *fields, "--out", run]) == 0
     assert "video-level F" in capsys.readouterr().out
-    (tmp_path / "run" / "config.json").read_text()
+    assert json.loads((tmp_path / "run" / "extraction.json").read_text())["networks"]["name"] == "own"
     with_name = ["--networks", own]
     assert cli.main(["predict", "--checkpoint", run, "--video", str(films / "film0.mkv"), "--out", out, *with_name]) == 0
     written = json.loads((tmp_path / "events" / "events.json").read_text())
@@ -92,9 +92,10 @@ def test_a_further_call_goes_on(films, tmp_path):
 
 def test_workers_write_the_same(films, tmp_path):
     options = dict(networks="handmade", snippets=4, snippet_seconds=0.5, progress=False)
-    extract(films, tmp_path / "one", **options)
-    extract(films, tmp_path / "two", workers=2, **options)
-    for name in NAMES:
+    some = [films / f"{name}.mkv" for name in NAMES[:2]]
+    extract(some, tmp_path / "one", **options)
+    extract(some, tmp_path / "two", workers=2, **options)
+    for name in NAMES[:2]:
         a, b = (np.load(tmp_path / way / "feats" / "frames" / f"{name}.npy") for way in ("one", "two"))
         assert a.tobytes() == b.tobytes() and a.shape == (16, 288)
 
@@ -135,7 +136,7 @@ def test_a_package_with_another_hash_is_not_read(tmp_path, monkeypatch):
 def test_light_networks_have_the_parameters_of_the_published_ones():
     """Sizes as their packages have them (without classifiers); random weights give features of the right shapes."""
     sizes = [sum(p.numel() for p in net.parameters()) for net in (light.SoundNet(), light.PictureNet())]
-    assert sizes == [4_686_144, 3_371_024 + 0]
+    assert sizes == [4_686_144, 3_371_008]
     sound = light.SoundNet().eval()(light.spectrogram(making.tone(1.0, 44100)[0])[None])
     pictures = light.PictureNet().eval()(light.picture_input(making.picture(3, (341, 256)))[None])
     assert sound.shape == (1, 512) and pictures.shape == (1, 1280)
