@@ -47,8 +47,8 @@ CONTROLS = "<p><em>Here are controls, which need a running kernel: open the note
 CONTENTS = {
     "The course": "notebooks/*",
     "Reading on": [
-        *(f"docs/{page}" for page in ("equations", "released_code", "results", "data", "your_videos", "methods", "methods_zoo")),
-        *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
+        *(f"docs/{page}" for page in ("equations", "released_code", "results", "data", "methods", "methods_zoo")),
+        *(f"docs/{page}" for page in ("extract", "evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",
     ],
     "Reference": [f"docs/api/{room}" for room in ("core", "methods", "data", "evidence", "studies", "explorer", "plots", "extract")],
