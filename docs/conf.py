@@ -47,7 +47,7 @@ CONTROLS = "<p><em>Here are controls, which need a running kernel: open the note
 CONTENTS = {
     "The course": "notebooks/*",
     "Reading on": [
-        *(f"docs/{page}" for page in ("syllabus", "equations", "released_code", "results", "leaderboard", "data", "your_videos")),
+        *(f"docs/{page}" for page in ("syllabus", "equations", "released_code", "results", "leaderboard", "data", "extract")),
         *(f"docs/{page}" for page in ("methods", "methods_zoo")),
         *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",

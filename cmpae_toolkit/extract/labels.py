@@ -44,7 +44,9 @@ def read(path: str | Path) -> Labels:
         return _of_folder(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         rows = _table(path)
-        columns = set(rows[0]) if rows else set()
+        if not rows:
+            raise InputError(f"{path}: there is no row in it: write a film's name and its labels in each.")
+        columns = set(rows[0])
         if columns & set(LABELS) and not columns & {"onset", "offset"}:
             return _of_rows(rows, path)
     found = Labels()
@@ -71,8 +73,6 @@ def _of_rows(rows: Sequence[dict[str, str]], path: Path, split: str | None = Non
             raise InputError(f"{path}, line {line}: there is no split {chosen!r}: write one of {', '.join(splits)}.")
         if chosen:
             found.split[name] = chosen
-    if not found.weak:
-        raise InputError(f"{path}: there is no row in it: write a film's name and its labels in each.")
     return _with_categories(found)
 
 

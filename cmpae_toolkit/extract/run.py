@@ -268,21 +268,15 @@ def _journal(out: Path, settings: dict[str, Any], resume: bool) -> dict[str, dic
     if path.is_file() and resume:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         for line in lines:
+            row: dict[str, Any] = {}
             with contextlib.suppress(ValueError):
                 row = json.loads(line)
-                if "settings" in row and row["settings"] != key:
-                    raise Other(out)
-                if "id" in row:
-                    rows[row["id"]] = row
+            if row.get("settings", key) != key:
+                raise InputError(f"{out} holds features of other networks or settings: choose another folder, or do not resume.")
+            if "id" in row:
+                rows[row["id"]] = row
     write_text(path, "".join(json.dumps(row) + "\n" for row in [{"settings": key}, *rows.values()]))
     return rows
-
-
-class Other(InputError):
-    """A folder that holds features of other settings."""
-
-    def __init__(self, out: Path) -> None:
-        super().__init__(f"{out} holds features of other networks or settings: choose another folder, or do not resume.")
 
 
 def _finish(out: Path, chosen: nets.Networks, settings: dict[str, Any], report: Report, given: lists.Labels | None) -> None:
