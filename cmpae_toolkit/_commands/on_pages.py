@@ -9,6 +9,7 @@ from typing import Literal
 
 import tyro
 
+from .on_runs import extraction_of
 from .options import Flag, OnData, Split, WithRun
 
 
@@ -45,7 +46,8 @@ class Watch(WithRun):
     def run(self) -> None:
         from ..explorer import watch
 
-        page = watch(self.trained(), self.videos, self.out, networks=self.networks, films=self.films)
+        networks = extraction_of(self.checkpoint, self.networks)["networks"]
+        page = watch(self.trained(), self.videos, self.out, networks=networks, films=self.films)
         print(page)
         if not self.no_browser:
             webbrowser.open(page.resolve().as_uri())

@@ -12,18 +12,18 @@ from ..checkpoint import Run
 from ..errors import InputError
 from .page import export_html
 
-NETWORKS = "networks"  # in `Run.data`: with which networks the features were made that the run was trained on
 PAGE, FEATURES, LISTED = "page.html", "features", "categories.txt"
 
 
 def watch(
-    run: Run, videos: Sequence[str | Path], out: str | Path, *, networks: str | None = None, films: str = "embed",
+    run: Run, videos: Sequence[str | Path], out: str | Path, *, networks: str, films: str = "embed",
     extract: Callable[..., Any] | None = None,
 ) -> Path:
     """Extracts the features of films (files of one folder, or the folder), judges them, and writes `out`/page.html, which plays them.
 
-    `networks`: as in `extract`; without it those that the run names. `films`: as in `export_html`. `extract`: what takes the place of
-    `cmpae_toolkit.extract.extract`. Returns the page's path. Raises InputError where films or networks are not told, or do not fit.
+    `networks`: as in `extract`, those that made the features of the run's training data. `films`: as in `export_html`. `extract`: what
+    takes the place of `cmpae_toolkit.extract.extract`. Returns the page's path. Raises InputError where films are not there, or do not
+    fit the run.
     """
     folders = {path if path.is_dir() else path.parent for path in map(Path, videos)}
     if len(folders) != 1:
@@ -31,14 +31,8 @@ def watch(
     absent = [str(path) for path in map(Path, videos) if not path.exists()]
     if absent:
         raise InputError(f"{', '.join(absent)}: there is no such film.")
-    networks = networks or run.data.get(NETWORKS)
-    if networks is None:
-        raise InputError("this run does not say which networks made its features: name them with --networks.")
     if extract is None:
-        try:
-            from ..extract import extract
-        except ImportError:
-            raise InputError("this version of the toolkit extracts no features: install a newer one.") from None
+        from ..extract import extract
     out = Path(out)
     extract([str(path) for path in videos], out / FEATURES, networks=networks)
     if not (out / FEATURES / LISTED).is_file():

@@ -5,6 +5,7 @@ import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from films import make_film
 from test_explorer import make_run, videos  # noqa: F401
 from test_explorer_page import content
 
+from cmpae_toolkit import _commands
 from cmpae_toolkit.data.folder import write_folder
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.explorer import Explorer, watch
@@ -107,21 +109,29 @@ def test_the_served_page_gives_its_videos_and_films(address, tmp_path):
 def test_from_films_to_their_page(videos, tmp_path):  # noqa: F811
     """With a stand-in for the extraction, whose own tests are elsewhere."""
     run, called = make_run(videos, "paper"), []
-    run.data["networks"] = "light"
     make_film(tmp_path / "video_1.mp4", seconds=2), make_film(tmp_path / "video_4.mp4", seconds=2)
 
     def extract(films, out, *, networks):
         called.append((films, networks))
         write_folder(replace(videos.subset([1, 4]), reference=None, weak_labels=None), out)
 
-    _, values = content(watch(run, [tmp_path], tmp_path / "seen", extract=extract))
+    shown = partial(watch, run, out=tmp_path / "seen", networks="light", extract=extract)
+    _, values = content(shown([tmp_path]))
     assert called == [([str(tmp_path)], "light")]
     assert [video["name"] for video in values["videos"]] == ["video_1", "video_4"]
     assert all(video["film"]["type"] == "video/mp4" and video["media"]["frames"][0] for video in values["videos"])
     with pytest.raises(InputError, match="no such film"):
-        watch(run, [tmp_path / "absent.mp4"], tmp_path / "seen", extract=extract)
+        shown([tmp_path / "absent.mp4"])
     with pytest.raises(InputError, match="one folder"):
-        watch(run, [], tmp_path / "seen", extract=extract)
-    run.data.pop("networks")
+        shown([])
+
+
+def test_the_command_takes_the_networks_from_the_run(videos, tmp_path, monkeypatch):  # noqa: F811
+    make_run(videos, "paper").save(tmp_path / "run")
     with pytest.raises(InputError, match="--networks"):
-        watch(run, [tmp_path], tmp_path / "seen", extract=extract)
+        _commands.parse(["watch", str(tmp_path), "--checkpoint", str(tmp_path / "run")]).run()
+    (tmp_path / "run" / "extraction.json").write_text(json.dumps({"networks": {"name": "handmade"}}))
+    asked = []
+    monkeypatch.setattr("cmpae_toolkit.explorer.watch", lambda run, videos, out, **options: asked.append(options) or out)
+    _commands.parse(["watch", str(tmp_path), "--checkpoint", str(tmp_path / "run"), "--no-browser"]).run()
+    assert asked == [{"networks": "handmade", "films": "embed"}]
