@@ -12,7 +12,7 @@ ALONE = '''try:
     import cmpae_toolkit
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
-READ_ALOUD = ("00", "01", "02", "03", "04", "06", "09")  # whose code keeps to the width of a page, and whose exercises are code
+READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "09")  # whose code keeps to the width of a page, and whose exercises are code
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
