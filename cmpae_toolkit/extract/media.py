@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from . import decoding
 
 PLAYABLE = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".avi", ".wav", ".mp3", ".flac", ".ogg")
 PICTURES = {".png", ".jpg", ".jpeg"}
 TILE = (96, 54)  # pixels at most: width, height
 POINTS = 200  # of a waveform's outline
+SOUND_RATE = 8000  # Hz, enough for an outline
 
 
 @dataclass(frozen=True)
@@ -104,19 +106,28 @@ def _film(path: Path, snippets: int) -> list[np.ndarray]:
 
 
 def _sound(folder: Path, name: str, snippets: int) -> np.ndarray | None:
-    """Reads the outline of `<name>.wav`, its channels averaged, the loudest point at 1."""
-    path = folder / f"{name}.wav"
-    if not path.is_file():
+    """Reads the outline of `<name>.wav`, or of the film's sound, its channels averaged, the loudest point at 1."""
+    path, film = folder / f"{name}.wav", folder / f"{name}.mp4"
+    if not path.is_file() and not film.is_file():
         return None
+    x = _samples(path) if path.is_file() else _film_sound(film)
+    if not len(x):
+        raise InputError(f"{path.name}: there is no sound in it")
+    parts = np.array_split(x, min(POINTS, len(x)))
+    outline = np.array([(part.min(), part.max()) for part in parts])
+    return outline / max(1e-9, float(np.abs(outline).max()))
+
+
+def _film_sound(path: Path) -> np.ndarray:
+    found = [s for s in decoding.snippets(path, pictures=1, rate=SOUND_RATE) if s.sound is not None]
+    return np.concatenate([*(s.sound[: round(s.share * len(s.sound))] for s in found), np.zeros(0)])  # the last one may be cut short
+
+
+def _samples(path: Path) -> np.ndarray:
     from scipy.io import wavfile
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", wavfile.WavFileWarning)  # unknown chunks are no trouble
         samples = wavfile.read(path)[1]
     x = samples.astype(float) - (128 if samples.dtype == np.uint8 else 0)
-    x = x.mean(1) if x.ndim == 2 else x
-    if not len(x):
-        raise InputError(f"{path.name}: there is no sound in it")
-    parts = np.array_split(x, min(POINTS, len(x)))
-    outline = np.array([(part.min(), part.max()) for part in parts])
-    return outline / max(1e-9, float(np.abs(outline).max()))
+    return x.mean(1) if x.ndim == 2 else x

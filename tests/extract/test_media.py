@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+from films import make_film
 from PIL import Image
 from scipy.io import wavfile
 
@@ -40,6 +41,13 @@ def test_the_outline_of_a_sound(tmp_path, kind, channels):
     np.testing.assert_allclose(wave[0], [0.5, 0.5], atol=0.01)  # 0.25 where the loudest is 0.5
     np.testing.assert_allclose(wave[50, 0], -1, atol=0.01)
     np.testing.assert_allclose(wave[150], 0, atol=0.01)
+
+
+def test_the_outline_of_a_films_sound(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+    make_film(tmp_path / "a.mp4", seconds=2)
+    wave = find_media(tmp_path, ("a",), 2).waveform
+    assert wave.shape == (200, 2) and np.abs(wave).max() == pytest.approx(1) and (wave[:, 1] - wave[:, 0] > 0.2).mean() > 0.9
 
 
 def test_blank_where_there_is_nothing(tmp_path):
