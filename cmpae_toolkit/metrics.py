@@ -76,6 +76,9 @@ def category_scores(estimate: np.ndarray, reference: np.ndarray, one_sided: bool
     return result
 
 
+VIDEO_SCORES = ("micro", "macro")  # against weak labels alone
+
+
 def video_level(roll: np.ndarray) -> np.ndarray:
     """Tells which categories a roll has anywhere in a video: (video, modality, snippet, category) -> (video, category)."""
     return np.asarray(roll, dtype=bool).any(axis=(1, 2))

@@ -1,5 +1,7 @@
 """The fast ways to train give what plain training gives: static buffers, stacked seeds, one kernel for Adam."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,8 +73,9 @@ def test_stacked_seeds_draw_their_own_dropout_masks_and_repeat(tiny):
 
 
 def test_stacked_seeds_refuse_what_fit_refuses(tiny):
-    with pytest.raises(InputError, match="no dense annotations"):
-        fit_seeds(presets["paper"].changed(**QUICK), (0, 1), tiny[0], tiny[0], progress=False)
+    blind = replace(tiny[1], reference=None, weak_labels=None)
+    with pytest.raises(InputError, match="no labels to choose the epoch by"):
+        fit_seeds(presets["paper"].changed(**QUICK), (0, 1), tiny[0], blind, progress=False)
     with pytest.raises(InputError, match=r"0\.\.1"):
         fit_seeds(presets["paper"].changed(**QUICK), (0,), *tiny[:2], supervisions=[noise(tiny, 2.0)], progress=False)
 

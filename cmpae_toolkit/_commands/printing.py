@@ -42,8 +42,9 @@ def _size(method: type[Method]) -> str:
 def scores(table: pd.DataFrame) -> str:
     """A score table for a terminal, one block a level so that it fits 80 columns."""
     blocks = []
-    parts = [part for part in (metrics.SCORES, metrics.ONE_SIDED) if part[0] in table.columns.levels[1]]
-    for level, part in itertools.product(metrics.LEVELS, parts):
+    given = table.columns.unique(1)
+    parts = [part for part in (metrics.SCORES, metrics.ONE_SIDED, metrics.VIDEO_SCORES) if part[0] in given]
+    for level, part in itertools.product(table.columns.unique(0), parts):
         block = table[level][list(part)].copy()
         block.columns = [c.replace("_", "-") for c in block.columns]
         block.index.name = f"{level} level, F in %"
