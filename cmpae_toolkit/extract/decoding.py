@@ -83,6 +83,11 @@ def look_at(path: str | Path) -> Film:
         )
 
 
+def whole_sound(path: str | Path, rate: int) -> np.ndarray:
+    """Reads a film's sound alone: (sample,), mono, float32 in -1..1, at `rate` Hz; empty where there is none."""
+    return np.concatenate([*_placed(look_at(path), rate, Notes()), np.zeros(0, np.float32)])
+
+
 def snippets(
     path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None
 ) -> Iterator[Snippet]:

@@ -110,17 +110,12 @@ def _sound(folder: Path, name: str, snippets: int) -> np.ndarray | None:
     path, film = folder / f"{name}.wav", folder / f"{name}.mp4"
     if not path.is_file() and not film.is_file():
         return None
-    x = _samples(path) if path.is_file() else _film_sound(film)
+    x = _samples(path) if path.is_file() else decoding.whole_sound(film, SOUND_RATE)
     if not len(x):
         raise InputError(f"{path.name}: there is no sound in it")
     parts = np.array_split(x, min(POINTS, len(x)))
     outline = np.array([(part.min(), part.max()) for part in parts])
     return outline / max(1e-9, float(np.abs(outline).max()))
-
-
-def _film_sound(path: Path) -> np.ndarray:
-    found = [s for s in decoding.snippets(path, pictures=1, rate=SOUND_RATE) if s.sound is not None]
-    return np.concatenate([*(s.sound[: round(s.share * len(s.sound))] for s in found), np.zeros(0)])  # the last one may be cut short
 
 
 def _samples(path: Path) -> np.ndarray:

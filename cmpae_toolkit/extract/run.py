@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .._files import hold, save_array, write_json, write_text
+from .._parallel import backend
 from ..config import MODALITIES
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
 from ..data.naming import clean_name
@@ -163,21 +164,8 @@ def _results(call: Any, todo: list[tuple[str, Path]], workers: int, scheduler: s
     if workers == 1 and scheduler is None:
         yield from bar(call(*each) for each in todo)
         return
-    with _backend(workers, scheduler):
+    with backend(workers, scheduler=scheduler):
         yield from bar(Parallel(return_as="generator_unordered")(delayed(call)(*each) for each in todo))
-
-
-def _backend(workers: int, scheduler: str | None) -> contextlib.AbstractContextManager:
-    if scheduler is None:
-        return parallel_config("loky", n_jobs=workers, inner_max_num_threads=1)
-    try:
-        import distributed  # noqa: F401
-
-        return parallel_config("dask", scheduler_host=scheduler)
-    except ImportError:
-        raise InputError("a Dask cluster needs the extra `cluster`: pip install 'cmpae-toolkit[cluster]'.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave the address out.") from None
 
 
 _LOADED: dict[tuple[str, str | None], nets.Networks] = {}  # of this process

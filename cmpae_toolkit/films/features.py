@@ -1,27 +1,22 @@
-"""Signal features of films: what a spectrogram and a small picture say without any network.
+"""Signal features of films, those of `extract.signals`, read from the files that `write_mp4` wrote.
 
-They score lower than a network's features, yet need no weights and no connection. Sound: log-mel bands of each second, their mean,
-deviation, maximum and change. Pictures, four a second: the colours of a coarse grid, the directions of edges in a coarser one, and
-where something moved since the picture before.
+A picture is compared with the film's very picture before it, a tenth of a second earlier; `extract` compares the pictures that it takes.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..config import StreamSpec
 from ..errors import InputError
-from .canvas import HEIGHT, WIDTH
-from .film import FPS, need_av
+from ..extract.decoding import need_av
+from ..extract.signals import BANDS, DIRECTIONS, PICTURES, picture_features, sound_features
+from .film import FPS
 from .sounds import RATE
 
-BANDS, WINDOW, HOP = 48, 400, 160  # log-mel bands; samples
-PICTURES, CELL, COARSE, DIRECTIONS = 4, 24, 48, 8  # pictures a second; pixels; pixels; directions of edges
-WIDTHS = {"audio": 4 * BANDS, "frames": 3 * 48 + 12 * DIRECTIONS + 48}
-STREAMS = {"audio": StreamSpec(WIDTHS["audio"], 1, "audio"), "frames": StreamSpec(WIDTHS["frames"], PICTURES, "visual")}
+STREAMS = {"audio": StreamSpec(4 * BANDS, 1, "audio"), "frames": StreamSpec(3 * 48 + 12 * DIRECTIONS + 48, PICTURES, "visual")}
 
 
 def read_mp4(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -49,40 +44,3 @@ def signal_features(path: Path) -> dict[str, np.ndarray]:
     middles = ((np.arange(PICTURES * len(pictures) // FPS) + 0.5) * FPS / PICTURES).astype(int)
     frames = np.stack([picture_features(pictures[k], pictures[max(0, k - 1)]) for k in middles])
     return {"audio": audio.astype(np.float16), "frames": frames.astype(np.float16)}
-
-
-def sound_features(samples: np.ndarray) -> np.ndarray:
-    """Describes one second of sound (sample) in 4 x 48 values: mean, deviation, maximum and change of each log-mel band."""
-    parts = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP] * np.hanning(WINDOW)
-    power = np.abs(np.fft.rfft(parts, 512)) ** 2
-    bands = np.log10(power @ _mel_filters().T + 1e-4) / 2
-    return np.concatenate([bands.mean(0), bands.std(0), bands.max(0), np.abs(np.diff(bands, axis=0)).mean(0)])
-
-
-def picture_features(picture: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Describes a picture (height, width, 3), uint8, and what has moved since the one before."""
-    now, then = picture.astype(np.float32) / 255, before.astype(np.float32) / 255
-    grey = now.mean(2)
-    down, across = np.gradient(grey)
-    strength = np.hypot(down, across)
-    direction = ((np.arctan2(down, across) / np.pi % 1) * DIRECTIONS).astype(int) % DIRECTIONS
-    cell = np.add.outer(np.arange(HEIGHT) // COARSE * (WIDTH // COARSE), np.arange(WIDTH) // COARSE)
-    edges = np.bincount((DIRECTIONS * cell + direction).ravel(), strength.ravel(), DIRECTIONS * (cell.max() + 1)) / COARSE**2
-    moved = _cells(np.abs(now - then).mean(2), CELL)
-    colours = np.stack([_cells(now[..., c], CELL) for c in range(3)])
-    return np.concatenate([colours.ravel(), 10 * edges, 10 * moved.ravel()])
-
-
-def _cells(values: np.ndarray, size: int) -> np.ndarray:
-    """The means of square cells of an array (height, width)."""
-    height, width = values.shape
-    return values.reshape(height // size, size, width // size, size).mean(axis=(1, 3))
-
-
-@cache
-def _mel_filters() -> np.ndarray:
-    """(band, bin of a 512-point spectrum): triangles, evenly spaced in mel from 60 Hz to half the rate."""
-    edges = 700 * (np.exp(np.linspace(np.log1p(60 / 700), np.log1p(RATE / 2 / 700), BANDS + 2)) - 1)
-    low, middle, high = (edges[k : k + BANDS, None] for k in range(3))
-    frequency = np.linspace(0, RATE / 2, 257)
-    return np.clip(np.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)), 0, None)

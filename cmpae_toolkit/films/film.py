@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..data.simulation.world import generator
-from ..errors import InputError
+from ..extract.decoding import need_av
 from .canvas import HEIGHT, WIDTH, Pen
 from .rhythm import TAU, Instance
 from .scenes import BACKGROUNDS, PASSING, ambience
@@ -168,14 +168,3 @@ def write_mp4(film: Film, file: BinaryIO) -> None:
         frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), 0
         for packet in (*sound.encode(frame), *sound.encode()):
             out.mux(packet)
-
-
-def need_av():
-    """Gives the module `av`, which reads and writes films; InputError where it is not installed."""
-    try:
-        import av
-    except ImportError:
-        raise InputError("films are written and read with PyAV: `pip install av` first.") from None
-    return av
-
-

@@ -26,8 +26,9 @@ from ..data.annotations import LIST_NAMES, splits
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
 from ..data.source import DESCRIPTION
 from ..errors import InputError
+from ..extract.decoding import need_av
 from .features import STREAMS, signal_features
-from .film import Film, films, need_av, write_mp4
+from .film import Film, films, write_mp4
 from .world import CATEGORIES, MOST
 
 NAME = "synthetic films"

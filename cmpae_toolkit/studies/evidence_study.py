@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import data, metrics
 from .._files import hold, read_json
+from .._parallel import backend
 from ..checkpoint import CONFIG, Run, load_run, provenance
 from ..config import IMPROVED_NETWORK, MODALITIES
 from ..data.videoset import VideoSet
@@ -32,7 +33,7 @@ from .evidence_report import calibrated, compared, errors, fused, of_errors, pro
 from .grid import Job, is_done
 from .identity import Identity, identify, identity_of, write_manifest
 from .records import collect, numbers
-from .workers import Task, backend, finish
+from .workers import Task, finish
 
 EVERY = 5  # each fifth category is unseen in the run `held_out`
 QUARTER = 4

@@ -19,6 +19,7 @@ import pandas as pd
 
 from .. import data, metrics
 from .._files import hold, read_json, write_json
+from .._parallel import backend
 from ..checkpoint import Run, provenance
 from ..config import Config, MethodConfig
 from ..data.videoset import Splits, VideoSet
@@ -32,7 +33,7 @@ from ..train import fit
 from . import one_sided
 from .identity import Identity, check_replaceable, identify, identity_of, tell, write_manifest
 from .records import collect, failures, is_finished, read
-from .workers import Task, backend, finish, results
+from .workers import Task, finish, results
 
 __all__ = ["Job", "Trained", "collect", "failures", "jobs", "run", "run_grid", "threshold_curve", "train_and_evaluate"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .._files import write_json
-from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,3 @@ def _attempt(number: int, call: Callable[[], dict[str, Any]], threads: int) -> t
     except Exception as error:
         where = traceback.format_exc(limit=3).replace(str(Path.cwd()), ".")
         return number, {"error": f"{type(error).__name__}: {error}", "traceback": where}
-
-
-def backend(workers: int = 1, threads: int = 1, scheduler: str | None = None) -> contextlib.AbstractContextManager:
-    """Joblib's processes, each held to its threads; or a Dask cluster."""
-    if scheduler is None:
-        return parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads)
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise InputError("a grid on a Dask cluster needs the extra `cluster`: pip install 'cmpae-toolkit[cluster]'.") from None
-    try:
-        return parallel_config("dask", scheduler_host=scheduler)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler!r} ({error}): start one, or leave the address out.") from None
