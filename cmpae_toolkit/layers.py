@@ -244,21 +244,26 @@ class GuidedAttention(nn.Module):
         return (z.softmax(-2) * visual).sum(-2)
 
 
-class BiLSTM(nn.LSTM):
-    """One bidirectional LSTM; its backward direction starts at each video's own last snippet."""
+class Recurrent(nn.LSTM):
+    """An LSTM over snippets, which ends, or with `bidirectional` starts backwards, at each video's own last snippet."""
 
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__(inputs, width, batch_first=True, bidirectional=True)
+    def __init__(self, inputs: int, width: int, bidirectional: bool = False) -> None:
+        super().__init__(inputs, width, batch_first=True, bidirectional=bidirectional)
 
     def forward(
-        self, x: Float[Tensor, "video snippet width"], exists: Bool[Tensor, "video snippet"] | None = None
-    ) -> Float[Tensor, "video snippet two_widths"]:
-        """Both directions side by side, zeros where there is no snippet (`exists`)."""
+        self, x: Float[Tensor, "video snippet width"], exists: Bool[Tensor, "video snippet"] | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Float[Tensor, "video snippet outputs"], tuple[Tensor, Tensor]]:
+        """Its outputs, both directions side by side, zeros where there is no snippet (`exists`), and the last state (h, c).
+
+        `state`: the one to start from.
+        """
         if exists is None:
-            return super().forward(x)[0]
+            return super().forward(x, state)
         ends = (exists * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1).clamp_min(1)
         packed = pack_padded_sequence(x, ends.cpu(), batch_first=True, enforce_sorted=False)
-        return masked(pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0], exists)
+        outputs, last = super().forward(packed, state)
+        return masked(pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])[0], exists), last
 
 
 def max_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor | None) -> Float[Tensor, "video category"]:

@@ -29,6 +29,9 @@ METHODS: dict[str, str] = {
     "psp": "cmpae_toolkit.methods.psp:PSP",
     "cmran": "cmpae_toolkit.methods.cmran:CMRAN",
     "cmbs": "cmpae_toolkit.methods.cmbs:CMBS",
+    "cmbs_parsing": "cmpae_toolkit.methods.cmbs_parsing:CMBSParsing",
+    "avel_parsing": "cmpae_toolkit.methods.avel_parsing:AVELParsing",
+    "avsdn_parsing": "cmpae_toolkit.methods.avsdn_parsing:AVSDNParsing",
 }
 
 

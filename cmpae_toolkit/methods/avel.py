@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .._fields import Count, Positive, Share, Width
 from ..config import DataSpec
-from ..layers import BiLSTM, GuidedAttention, max_over_snippets, mean_over_snippets
+from ..layers import GuidedAttention, Recurrent, max_over_snippets, mean_over_snippets
 from ..method import Features
 from .localization import LocalizationConfig, Localizer, Scores, of_modality
 
@@ -43,7 +43,8 @@ class AVEL(Localizer):
     def __init__(self, config: AVELConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
         self.attention = GuidedAttention(self.audio_width, self.map.width, config.width, self.map.per_snippet)
-        self.lstms = nn.ModuleList(BiLSTM(inputs, config.lstm_width) for inputs in (self.audio_width, self.visual_width))
+        widths = self.audio_width, self.visual_width
+        self.lstms = nn.ModuleList(Recurrent(inputs, config.lstm_width, bidirectional=True) for inputs in widths)
         self.hidden = nn.Linear(4 * config.lstm_width, config.hidden_width)
         self.classifier = nn.Linear(config.hidden_width, self.answers)
 
@@ -52,7 +53,7 @@ class AVEL(Localizer):
         audio, visual, others = self.inputs(features, valid)
         seen = self.attention(audio if cross_attention else torch.zeros_like(audio), visual)
         inputs = audio, torch.cat([seen, *others], dim=-1)
-        x = [lstm(part, of_modality(valid, m)) for m, (lstm, part) in enumerate(zip(self.lstms, inputs, strict=True))]
+        x = [lstm(part, of_modality(valid, m))[0] for m, (lstm, part) in enumerate(zip(self.lstms, inputs, strict=True))]
         score = self.classifier(F.relu(self.hidden(F.relu(torch.cat(x, dim=-1)))))
         pool = max_over_snippets if self.config.pooling == "max" else mean_over_snippets
         return Scores(score, score.softmax(-1), pool(score, valid))

@@ -75,7 +75,8 @@ class CMBS(Localizer):
         gates = masked(of_each(self.gates, encoded).sigmoid(), valid)
         queried = queried * (1 - c.alpha + c.alpha * gates)
         own = masked(of_each(self.own_classifiers, queried).sigmoid(), valid)
-        score = self.classifier(self.fuse(queried, valid)) * 2 * c.gamma * mean_over_modalities(own, valid)
+        fused = fuse(self.visual_interaction, self.audio_interaction, queried, valid)
+        score = self.classifier(fused) * 2 * c.gamma * mean_over_modalities(own, valid)
         return mean_over_modalities(gates, valid).squeeze(-1), mean_of_highest(score, c.pooled_snippets, valid)
 
     def look(self, audio: Tensor, visual: Tensor, others: list[Tensor], cross_attention: bool) -> tuple[Tensor, Tensor]:
@@ -85,13 +86,6 @@ class CMBS(Localizer):
         own = self.own_attention(attended.mean(-2), attended)
         seen = self.attention(audio if cross_attention else torch.zeros_like(audio), visual, attended)
         return audio, torch.cat([seen * (1 + self.config.beta * own.sigmoid()), *others], dim=-1)
-
-    def fuse(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """(video, modality, snippet, width) -> (video, snippet, width)."""
-        audio, visual = x.unbind(1)
-        either = None if valid is None else valid.any(1)
-        first = self.visual_interaction(visual, audio, of_modality(valid, 1), of_modality(valid, 0))
-        return (first + self.audio_interaction(audio, first, of_modality(valid, 0), either)) / 2
 
     def scores(self, features: Features, valid: Tensor | None = None, cross_attention: bool = True) -> Scores:
         """Without `cross_attention` the map is weighted as in silence, and each modality queries itself alone."""
@@ -114,6 +108,14 @@ class PositionSelfAttention(nn.Module):
         """(video, snippet, position, width) -> the same."""
         weight = (self.query(x) @ self.key(x).transpose(-2, -1)).softmax(-1)
         return self.norm(x + self.dropout(weight @ self.value(x)))
+
+
+def fuse(visual_interaction: Interaction, audio_interaction: Interaction, x: Tensor, valid: Tensor | None) -> Tensor:
+    """Both modalities as one: (video, modality, snippet, width) -> (video, snippet, width)."""
+    audio, visual = x.unbind(1)
+    either = None if valid is None else valid.any(1)
+    first = visual_interaction(visual, audio, of_modality(valid, 1), of_modality(valid, 0))
+    return (first + audio_interaction(audio, first, of_modality(valid, 0), either)) / 2
 
 
 def of_each(layers: nn.ModuleList, x: Tensor) -> Tensor:

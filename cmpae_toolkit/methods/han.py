@@ -62,7 +62,8 @@ class HAN(Method):
         evidence = self(batch.features, valid=batch.valid)
         return self.risks(evidence, labels.training_labels(batch.weak_label, self.config), batch.weak_label)
 
-    def risks(self, evidence: Evidence, training_labels: Tensor, weak_label: Tensor) -> dict[str, Tensor]:
+    @staticmethod
+    def risks(evidence: Evidence, training_labels: Tensor, weak_label: Tensor) -> dict[str, Tensor]:
         """The three cross-entropies, means over videos and categories; a video counts only in the modalities that it has."""
         present = None if evidence.valid is None else evidence.valid.any(2)
         risk = losses.binary_cross_entropy(evidence.video.probability, training_labels)

@@ -43,16 +43,14 @@ class Scores(NamedTuple):
     video: Tensor  # (video, answer): scores, whose softmax is the video's probabilities
 
 
-class Localizer(Method):
-    """A method that answers "which category, or background"; subclasses give `Config` and `scores`.
+class OnMaps(Method):
+    """A method that looks at the positions of a snippet's picture.
 
     Visual streams: the one with the most positions a snippet (AVE's 7 x 7 map) is attended to; the others, averaged over their
     positions, join what it becomes. Several audio streams stand side by side.
     """
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"localization"})
-
-    def __init__(self, config: LocalizationConfig, spec: DataSpec) -> None:
+    def __init__(self, config: MethodConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
         streams = [spec.of_modality(m) for m in MODALITIES]
         if not all(streams):
@@ -62,6 +60,27 @@ class Localizer(Method):
         self.map = visual[self.attended]
         self.audio_width = sum(s.width for s in audio.values())
         self.visual_width = sum(s.width for s in visual.values())  # of the attended stream with the others beside it
+
+    def inputs(self, features: Features, valid: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Sound (video, snippet, width), the attended map (video, snippet, position, width), further visual streams as the sound.
+
+        They are 0 where there is no snippet.
+        """
+        parts = {n: x.unflatten(1, (-1, self.spec.streams[n].per_snippet)) for n, x in self.as_tensors(features).items()}
+        if valid is not None:
+            parts = {n: masked(x, valid[:, MODALITIES.index(self.spec.streams[n].modality)]) for n, x in parts.items()}
+        audio, visual = (self.spec.of_modality(m) for m in MODALITIES)
+        others = [parts[n].mean(2) for n in visual if n != self.attended]
+        return torch.cat([parts[n].mean(2) for n in audio], dim=-1), parts[self.attended], others
+
+
+class Localizer(OnMaps):
+    """A method that answers "which category, or background"; subclasses give `Config` and `scores`."""
+
+    tasks: ClassVar[frozenset[str]] = frozenset({"localization"})
+
+    def __init__(self, config: LocalizationConfig, spec: DataSpec) -> None:
+        super().__init__(config, spec)
         self.answers = len(spec.categories) + 1
 
     def scores(self, features: Features, valid: Tensor | None = None, cross_attention: bool = True) -> Scores:
@@ -92,18 +111,6 @@ class Localizer(Method):
         if not c.milestones or c.schedule == "cosine" or epoch <= c.warm_up_epochs:
             return super().learning_rate(epoch)
         return c.learning_rate * c.decay ** sum(epoch > milestone for milestone in c.milestones)
-
-    def inputs(self, features: Features, valid: Tensor | None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Sound (video, snippet, width), the attended map (video, snippet, position, width), further visual streams as the sound.
-
-        They are 0 where there is no snippet.
-        """
-        parts = {n: x.unflatten(1, (-1, self.spec.streams[n].per_snippet)) for n, x in self.as_tensors(features).items()}
-        if valid is not None:
-            parts = {n: masked(x, valid[:, MODALITIES.index(self.spec.streams[n].modality)]) for n, x in parts.items()}
-        audio, visual = (self.spec.of_modality(m) for m in MODALITIES)
-        others = [parts[n].mean(2) for n in visual if n != self.attended]
-        return torch.cat([parts[n].mean(2) for n in audio], dim=-1), parts[self.attended], others
 
 
 def of_modality(valid: Tensor | None, modality: int) -> Tensor | None:

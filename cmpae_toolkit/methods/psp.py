@@ -15,7 +15,7 @@ from .._fields import Count, DropoutRate, Positive, Share, Width
 from ..config import DataSpec
 from ..data.videoset import VideoSet
 from ..errors import InputError
-from ..layers import BiLSTM, GuidedAttention, masked, mean_over_modalities, mean_over_snippets
+from ..layers import GuidedAttention, Recurrent, masked, mean_over_modalities, mean_over_snippets
 from ..method import Batch, Features, Fit, Supervision
 from .localization import LocalizationConfig, Localizer, Scores, of_modality
 
@@ -57,7 +57,8 @@ class PSP(Localizer):
         width = 2 * config.lstm_width
         self.attention = GuidedAttention(self.audio_width, self.map.width, config.width, self.map.per_snippet)
         self.narrow = nn.Linear(self.visual_width, config.lstm_width)
-        self.lstms = nn.ModuleList(BiLSTM(inputs, config.lstm_width) for inputs in (self.audio_width, config.lstm_width))
+        widths = self.audio_width, config.lstm_width
+        self.lstms = nn.ModuleList(Recurrent(inputs, config.lstm_width, bidirectional=True) for inputs in widths)
         self.propagation = Propagation(width, config.attention_dropout, config.cut)
         self.hidden = nn.Linear(width, config.hidden_width, bias=False)
         self.classifier = nn.Linear(config.hidden_width, self.answers, bias=False)
@@ -68,7 +69,7 @@ class PSP(Localizer):
         audio, visual, others = self.inputs(features, valid)
         seen = self.attention(audio if cross_attention else torch.zeros_like(audio), visual)
         inputs = audio, self.narrow(torch.cat([seen, *others], dim=-1))
-        x = [lstm(part, of_modality(valid, m)) for m, (lstm, part) in enumerate(zip(self.lstms, inputs, strict=True))]
+        x = [lstm(part, of_modality(valid, m))[0] for m, (lstm, part) in enumerate(zip(self.lstms, inputs, strict=True))]
         fused = mean_over_modalities(self.propagation(torch.stack(x, dim=1), valid, cross_attention), valid)
         score = self.classifier(F.relu(self.hidden(fused)))
         score = score * F.relu(self.temporal_weight(score)).sigmoid()

@@ -9,15 +9,29 @@ from .. import data
 from ..config import BACKBONE, IMPROVED, JOMOLD, RELEASED, MethodConfig, config_for, preset_for
 from ..method import Method
 from ..methods import get
+from ..methods.dhhn import WEAK
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 # Other methods keep the learning rate, its decay, the epochs and all else that their authors published; the size is the data set's
 SIZE = ("width", "batch_size", "estimator_epochs")
+LONGEST = 40  # epochs
 _BOTH = {"JoMoLD": "jomold", "HAN": "han"}
 OTHERS = {  # task -> label -> method
-    "parsing": _BOTH | {"MA": "ma", "MM-Pyramid": "mm_pyramid", "CVCMS": "cvcms", "DHHN": "dhhn", "CoLeaF": "coleaf"},
+    "parsing": _BOTH | {
+        "MA": "ma", "MM-Pyramid": "mm_pyramid", "CVCMS": "cvcms", "DHHN": "dhhn", "CoLeaF": "coleaf",
+        "CMBS's idea (ours)": "cmbs_parsing", "AVEL's idea (ours)": "avel_parsing", "AVSDN's idea (ours)": "avsdn_parsing",
+    },
     "localization": _BOTH | {"AVEL": "avel", "PSP": "psp", "CMRAN": "cmran", "CMBS": "cmbs"},
 }
+# Methods that are published with MA's labels and with weak ones, on the other of the two: label -> method and changes
+OTHER_LABELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "parsing": {
+        "MA, weak labels": ("ma", dict(label_source="weak")), "MM-Pyramid, MA's labels": ("mm_pyramid", dict(label_source="exchange")),
+        "CVCMS, weak labels": ("cvcms", dict(label_source="weak")), "DHHN, weak labels": ("dhhn", WEAK),
+    },
+    "localization": {},
+}
+OUR_SCHEDULE = ", CMPAE's schedule"  # ends the labels of other methods trained with CMPAE's; JoMoLD's is the row with its own weights
 
 # Labels that share a config: the first is trained, the others show its runs (reference: Table 5's EDL + JML is Table 6's row)
 SAME = {"both uni-modal": "EDL + JML", "CMPAE": "EDL + PAEC + JML"}
@@ -39,13 +53,30 @@ def table_runs(data_name: str) -> dict[str, MethodConfig]:
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
     others = {label: _as_published(get(method), base) for label, method in OTHERS[base.task].items()}
+    others |= {label: _as_published(get(m), base).changed(**changes) for label, (m, changes) in OTHER_LABELS[base.task].items()}
+    ours = dict(milestones=(), schedule=base.schedule, warm_up_epochs=base.warm_up_epochs, **kept)
+    others |= {
+        f"{label}{OUR_SCHEDULE}": others[label].adopting(**ours) for label, method in OTHERS[base.task].items() if method != "jomold"
+    }
     return ablations | others | released | {"improved": base.changed(**IMPROVED)}
 
 
 def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:
     """Another method with its own schedule, in the data set's size and for its task, as far as its config has these fields."""
     task = {} if base.task == "parsing" else dict(task=base.task, denoise=False, select_epoch_by=base.select_epoch_by)
-    return method.Config().adopting(**task, **{name: getattr(base, name) for name in SIZE})
+    return _shortened(method.Config().adopting(**task, **{name: getattr(base, name) for name in SIZE}))
+
+
+def _shortened(config: MethodConfig) -> MethodConfig:
+    """A schedule of more than `LONGEST` epochs, such as the 200 to 300 of AVE's methods, drawn together to as many, its decay with it."""
+    def fewer(epochs: int) -> int:
+        return max(1, round(epochs * LONGEST / config.epochs))
+
+    if config.epochs <= LONGEST:
+        return config
+    milestones = getattr(config, "milestones", ())  # where there are any, they decide
+    decay = dict(milestones=tuple(map(fewer, milestones))) if milestones else dict(decay_epochs=fewer(config.decay_epochs))
+    return config.changed(epochs=LONGEST, **decay)
 
 
 # Size of the studies on data that are not simulated: a quarter of the paper's width, so that a grid fits a laptop

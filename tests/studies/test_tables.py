@@ -14,7 +14,7 @@ from cmpae_toolkit import cli, data, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.methods import get
-from cmpae_toolkit.studies import claims, tables
+from cmpae_toolkit.studies import ablations, claims, tables
 from cmpae_toolkit.studies.ablations import OTHERS, SAME, SCHEDULE, SIZE, TABLE_5, TABLE_6, table_config, table_runs
 from cmpae_toolkit.studies.identity import identify
 from cmpae_toolkit.studies.records import collect
@@ -272,9 +272,18 @@ def test_rows_of_one_data_set_share_their_schedule():
         for label, method in OTHERS["parsing"].items():  # the authors' schedule, the data set's size
             published = get(method).Config().adopting(**{field: getattr(runs[FULL], field) for field in SIZE})
             assert runs[label] == published, label
+            ours = f"{label}{ablations.OUR_SCHEDULE}"
+            assert method == "jomold" or set(runs[ours].difference(published)) <= {*SCHEDULE, "milestones", "schedule", "warm_up_epochs"}
+            assert method == "jomold" or all(getattr(runs[ours], f) == getattr(runs[FULL], f) for f in ("epochs", "learning_rate", "decay"))
+        for label, (method, changes) in ablations.OTHER_LABELS["parsing"].items():  # other labels, and nothing else
+            assert set(runs[label].difference(runs[label.partition(",")[0]])) == set(changes) and runs[label].method == method
+    psp, avel = (table_runs("simulated-ave")[label] for label in ("PSP", "AVEL"))  # 300 epochs, less after 80 and 160; 250 and 277
+    assert (psp.epochs, psp.milestones, avel.epochs, avel.decay_epochs) == (40, (11, 21), 40, 44)
     assert table_runs("my_folder")[FULL] == presets["paper"] and table_runs("real_media")[FULL].width == 128
     both = set(OTHERS["parsing"]) & set(OTHERS["localization"])
-    assert set(table_runs("simulated-ave")) - set(OTHERS["localization"]) == set(table_runs("small")) - set(OTHERS["parsing"])
+    of_others = {*OTHERS["parsing"], *OTHERS["localization"]}
+    ave, parsing = ({label for label in table_runs(n) if label.partition(",")[0] not in of_others} for n in ("simulated-ave", "small"))
+    assert ave == parsing
     assert both == {"JoMoLD", "HAN"} and {get(m).tasks for m in OTHERS["localization"].values()} >= {frozenset({"localization"})}
 
 
