@@ -48,7 +48,7 @@ def make(out):
         folder = Path(out, edition).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         up = Path(os.path.relpath(HERE.parent, folder))
-        for path in sorted(HERE.glob("[0-9][0-9]_*.ipynb")):
+        for path in sorted(HERE.glob("[0-9][0-9]*_*.ipynb")):
             notebook = rehomed(change(nbformat.read(path, as_version=4)), up.as_posix())
             nbformat.write(notebook, folder / path.name)
         print(folder)

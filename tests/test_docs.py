@@ -324,7 +324,7 @@ def site(tmp_path_factory):
 
 
 def test_site_has_every_page(site):
-    sources = [*docs_commands.markdown(), *(ROOT / "notebooks").glob("*.ipynb")]
+    sources = [*docs_commands.markdown(), *docs_commands.notebooks()]
     for source in sources:
         assert (site / source.relative_to(ROOT).with_suffix(".html")).is_file(), source
     assert "README.html" in (site / "index.html").read_text()

@@ -1,4 +1,6 @@
-"""The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there."""
+"""The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there.
+
+The pages of docs that compute what they show keep the same rules, and begin with their verdict instead."""
 
 import json
 import re
@@ -7,13 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "docs").glob("*.ipynb"))
 ALONE = '''try:
     import cmpae_toolkit
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
-READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "09")  # whose code keeps to the width of a page, and whose exercises are code
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "09", "11")  # whose code keeps to the width of a page, and whose exercises are code
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS + PAGES, ids=lambda p: p.stem)
 
 
 def cells(path, kind=None):
@@ -37,7 +40,10 @@ def test_it_says_how_to_install_the_toolkit_when_opened_alone(path, monkeypatch)
 def test_its_head_and_its_end(path):
     everything = cells(path)
     head, end = everything[0][1], everything[-1][1]
-    assert re.match(rf"# {path.stem[:2]}\b", head)
+    if path in PAGES:
+        assert "\n**The verdict.** " in head, "a page to look things up in says first what it found"
+        return
+    assert re.match(rf"# {path.stem.partition('_')[0]} ", head)
     assert all(f"**{words}.**" in head for words in ("What you will see", "How long", "What you need"))
     assert re.search(r"(?m)^## What to remember\n(?!.*^## )", end), "the last cell says what to remember"
     exercises = "\n".join(source for _, source in cells(path, "markdown")).split("## Exercises")[1]

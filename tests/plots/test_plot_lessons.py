@@ -94,7 +94,8 @@ def test_keep_writes_into_a_temporary_folder_that_ends_with_the_process(tmp_path
 
 def test_notebooks_write_figures_through_keep_alone():
     """Reading the course must change no file: whatever a cell writes beside temporary folders goes through `figures_folder`."""
-    for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"):
+    root = Path(__file__).parents[2]
+    for path in [*(root / "notebooks").glob("*.ipynb"), *(root / "docs").glob("*.ipynb")]:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
