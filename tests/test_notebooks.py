@@ -1,6 +1,7 @@
 """The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there.
 
-The pages of docs that compute what they show keep the same rules, and begin with their verdict instead."""
+The pages of docs that compute what they show keep the same rules, and begin with their verdict instead.
+"""
 
 import json
 import re
@@ -15,7 +16,7 @@ ALONE = '''try:
     import cmpae_toolkit
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
-READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "09", "11")  # whose code keeps to the width of a page, and whose exercises are code
+READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "08", "09", "11")  # code as wide as a page, exercises that are code
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS + PAGES, ids=lambda p: p.stem)
 
 
