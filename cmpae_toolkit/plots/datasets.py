@@ -27,6 +27,7 @@ from .theme import (
     row_inches,
     use_theme,
 )
+from .words import describe
 
 T = TypeVar("T")
 
@@ -186,5 +187,8 @@ def cooccurrence(
     for axis in "xy" if names and key else "y" if names else "":
         name_rows(ax, np.arange(size) + 0.5, [readable(c, 40) for c in categories], axis)
     ax.tick_params(axis="x", rotation=90), ax.tick_params(axis="y", rotation=0)
+    apart = np.triu(together, 1)
+    one, other = np.unravel_index(apart.argmax(), apart.shape)
+    describe(ax, f"a table of {size} by {size} categories; {categories[one]} and {categories[other]} share most videos, {apart.max()}")
     ax.set_title("Categories that share a video")
     return ax

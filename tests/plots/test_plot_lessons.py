@@ -1,5 +1,6 @@
 """The course's pictures: what is drawn is what was given."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cmpae_toolkit import plots
 
@@ -72,8 +74,10 @@ def test_keep_writes_where_the_environment_says(tmp_path, monkeypatch):
     ax = plots.lines([1, 2], {"one": [3, 4]})
     for picture, name in ((ax, "a.png"), (ax.figure, "b.png")):
         shown = plots.keep(picture, name)
-        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / "figures" / name).read_bytes(), {"alt": shown.alt})
-        assert len(shown.png) < len(plots.png(ax.figure)) and repr(shown) == "<picture with 1 axes>"
+        told = {"alt": shown.alt, "width": shown.width}
+        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / "figures" / name).read_bytes(), told)
+        assert Image.open(io.BytesIO(shown.png)).width == 2 * shown.width == 200 * ax.figure.get_figwidth(), "sharper, not larger"
+        assert len(shown.png) < len(plots.png(ax.figure, 200)) and repr(shown) == "<picture with 1 axes>"
 
 
 @pytest.mark.parametrize("setting", [None, ""])
@@ -99,12 +103,3 @@ def test_notebooks_write_figures_through_keep_alone():
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
                 assert not re.search(r"\.\./figures|savefig|print_png", source), source
-
-
-def test_the_alternative_text_says_every_title():
-    figure = Figure()
-    left, right = figure.subplots(1, 2)
-    assert plots.theme.alt_text(figure).startswith("Figure: a drawing.")
-    figure.suptitle("simulated small (test)")
-    left.set_title("Evidence,\naudio", loc="left"), right.set_title("Evidence, audio")
-    assert plots.theme.alt_text(figure).startswith("Figure: simulated small (test); Evidence, audio. ")
