@@ -28,6 +28,7 @@ from .theme import (
     plain,
     readable,
     row_inches,
+    time_axis,
     use_theme,
 )
 from .words import MOST_CURVES, describe
@@ -129,6 +130,36 @@ def category_bars(
     ax.set(ylim=(len(categories) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
     legend_beside(ax)
     return ax
+
+
+@use_theme()
+def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snippets: int = 10) -> Figure:
+    """Draws the IoU of two events as lengths, a panel for each pair (reference, estimate) of (onset, offset) in seconds.
+
+    Above are the two events as `tracks` draws them, below their intersection and their union; the title divides one by the other.
+    """
+    figure = Picture(figsize=(4.2 * len(pairs), 2.5), layout="constrained")
+    for number, (ax, (name, both)) in enumerate(zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs.items(), strict=True)):
+        (onset, offset), (onset_2, offset_2) = both
+        shared = max(onset, onset_2), max(onset, onset_2, min(offset, offset_2))
+        length = shared[1] - shared[0]
+        union = offset - onset + offset_2 - onset_2 - length
+        for y, (start, end), style in (
+            (0, both[0], {"facecolor": COLORS["audio"], "edgecolor": COLORS["audio"]}),
+            (1, both[1], {"facecolor": "white", "edgecolor": COLORS["audio"], "hatch": "////"}),
+            (2, shared, {"facecolor": INK, "edgecolor": INK}),
+        ):
+            ax.barh(y, end - start, 0.6, start, **style)
+        for start, end in ((onset, offset), (onset_2, offset_2)):
+            ax.barh(3, end - start, 0.6, start, facecolor=QUIET, edgecolor=QUIET)
+        name_rows(ax, range(4), ["reference", "estimate", f"intersection: {length} s", f"union: {union} s"] if not number else
+                  ["", "", f"{length} s", f"{union} s"])
+        time_axis(ax, snippets)
+        ax.set_ylim(3.6, -0.6)
+        verdict = "counts" if 2 * length >= union else "does not count"
+        ax.set_title(plain(f"{name}: {length} / {union} = {length / union:.2f}, {verdict}"), fontsize=10)
+        describe(ax, f"reference from {onset} to {offset} s, estimate from {onset_2} to {offset_2} s")
+    return figure
 
 
 @use_theme()

@@ -60,6 +60,17 @@ def test_lines_and_intervals_keep_values():
     assert plots.png(ax.figure)
 
 
+@pytest.mark.parametrize(("reference", "estimate", "said"), [
+    ((2, 6), (3, 7), "3 / 5 = 0.60, counts"), ((0, 10), (0, 4), "4 / 10 = 0.40, does not count"),
+    ((2, 6), (3, 5), "2 / 4 = 0.50, counts"), ((0, 2), (5, 9), "0 / 6 = 0.00, does not count"),
+])
+def test_overlaps_divide_the_intersection_by_the_union(reference, estimate, said):
+    figure = plots.overlaps({"Dog": (reference, estimate), "again": (reference, estimate)})
+    ax = figure.axes[0]
+    assert ax.get_title(loc="left") == f"Dog: {said}" and plots.png(figure)
+    assert [bar.get_width() for bar in ax.patches[:3]] == [reference[1] - reference[0], estimate[1] - estimate[0], int(said.split()[0])]
+
+
 def test_category_bars_have_a_bar_for_each_modality_and_category():
     values = {"audio": np.array([0.1, 0.2, 0.3]), "visual": np.array([0.4, 0.5, 0.6])}
     ax = plots.category_bars(["a", "b_c", "d"], values, marks=values, mark="truth", xlabel="share")
