@@ -17,7 +17,7 @@ SIGN = re.compile(r"<[^>]+>|[`*$|#\\]|\]\([^)]*\)")  # what is not read aloud: t
 
 
 def parts(path):
-    """Counts words, lines of code, pictures with tables, blanks and exercises. What is folded away is not counted, nor are progress bars."""
+    """Counts words, lines of code, pictures with tables, blanks and exercises; not what is folded away, nor progress bars."""
     counts = dict.fromkeys(("words", "lines", *MINUTES_EACH), 0)
     exercising = False
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
@@ -30,7 +30,7 @@ def parts(path):
         elif "exercise" in tags:
             counts["blanks"] += not exercising
         elif not {"remove-cell", "check"} & set(tags):
-            counts["lines"] += sum(bool(line.strip()) for line in source.splitlines())
+            counts["lines"] += sum(bool(line.strip()) for line in source.splitlines()) * ("hide-input" not in tags)
             counts["pictures"] += sum(bool(PICTURES & set(out.get("data", {}))) and not progress(out) for out in cell["outputs"])
     return counts
 

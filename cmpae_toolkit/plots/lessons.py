@@ -138,7 +138,7 @@ def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snipp
 
     Above are the two events as `tracks` draws them, below their intersection and their union; the title divides one by the other.
     """
-    figure = Picture(figsize=(4.2 * len(pairs), 2.5), layout="constrained")
+    figure = Picture(figsize=(3.5 * len(pairs) + 1.2, 2.6), layout="constrained")
     for number, (ax, (name, both)) in enumerate(zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs.items(), strict=True)):
         (onset, offset), (onset_2, offset_2) = both
         shared = max(onset, onset_2), max(onset, onset_2, min(offset, offset_2))
@@ -157,7 +157,7 @@ def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snipp
         time_axis(ax, snippets)
         ax.set_ylim(3.6, -0.6)
         verdict = "counts" if 2 * length >= union else "does not count"
-        ax.set_title(plain(f"{name}: {length} / {union} = {length / union:.2f}, {verdict}"), fontsize=10)
+        ax.set_title(plain(f"{name}\nIoU = {length} / {union} = {length / union:.2f}, {verdict}"), fontsize=10)
         describe(ax, f"reference from {onset} to {offset} s, estimate from {onset_2} to {offset_2} s")
     return figure
 

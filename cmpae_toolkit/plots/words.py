@@ -37,14 +37,16 @@ def _told(ax: Axes) -> str:
 def _curves(ax: Axes) -> list[str]:
     """Tells each curve that has a name by its two ends, and by its lowest and highest value where these are not the ends."""
     named = [line for line in ax.lines if not line.get_label().startswith("_")]
-    told = [f"{line.get_label()} {_course(np.asarray(line.get_ydata(), float))}" for line in named[:MOST_CURVES]]
+    told = [f"{line.get_label()} {_course(*np.asarray(line.get_data(orig=False), float))}".strip() for line in named[:MOST_CURVES]]
     return told + [f"and {len(named) - MOST_CURVES} more curves"] * (len(named) > MOST_CURVES)
 
 
-def _course(y: np.ndarray) -> str:
+def _course(x: np.ndarray, y: np.ndarray) -> str:
     y = y[np.isfinite(y)]
     if not len(y):
         return "has no values"
+    if len(x) > 1 and np.ptp(x) == 0:  # an upright line marks a place, which its name tells
+        return ""
     low, high, ends = y.min(), y.max(), sorted((y[0], y[-1]))
     if low == high:
         return f"is {low:.3g}"

@@ -67,7 +67,7 @@ def test_lines_and_intervals_keep_values():
 def test_overlaps_divide_the_intersection_by_the_union(reference, estimate, said):
     figure = plots.overlaps({"Dog": (reference, estimate), "again": (reference, estimate)})
     ax = figure.axes[0]
-    assert ax.get_title(loc="left") == f"Dog: {said}" and plots.png(figure)
+    assert ax.get_title(loc="left") == f"Dog\nIoU = {said}" and plots.png(figure)
     assert [bar.get_width() for bar in ax.patches[:3]] == [reference[1] - reference[0], estimate[1] - estimate[0], int(said.split()[0])]
 
 

@@ -21,6 +21,8 @@ def test_curves_are_told_by_their_ends_and_extremes():
     ax = plots.lines([0, 1, 2], curves, xlabel="epoch", ylabel="loss")
     told = alt_text(ax.figure)
     assert "Loss over epoch; up goes from 0 to 2; hill goes from 0 to 1, between 0 and 5; flat is 3; none has no values." in told
+    ax.axvline(1, label="best epoch (1)")
+    assert "none has no values; best epoch (1)." in alt_text(ax.figure)
     many = plots.lines([0, 1], {f"curve {i}": [0, i] for i in range(20)})
     assert "curve 7 goes" in alt_text(many.figure) and alt_text(many.figure).endswith("and 12 more curves.")
 
