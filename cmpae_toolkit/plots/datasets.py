@@ -57,6 +57,10 @@ def side_by_side(
             legend.remove()
     for ax in panels[len(sets) :]:
         ax.remove()
+    if "y" in share:  # a drawing that fixes its lower end fixes the upper one of all panels, too
+        bottom = panels[0].get_ylim()[0]
+        panels[0].autoscale(axis="y")
+        panels[0].set_ylim(bottom=bottom)
     _common_label(panels[: len(sets)], columns, small + 1.5)
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), fontsize=small + 1.5)

@@ -114,3 +114,11 @@ def test_notebooks_write_figures_through_keep_alone():
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
                 assert not re.search(r"\.\./figures|savefig|print_png", source), source
+
+
+def test_panels_of_one_scale_show_the_highest_of_all():
+    def draw(ax, top):
+        plots.evidence_curves(np.full((2, 3, 1), top), np.ones((2, 3, 1)), ("Dog",), ["Dog"], ax, True, ("audio",))
+
+    figure = plots.side_by_side(draw, {"low": 2.0, "high": 800.0}, share="y")
+    assert all(ax.get_ylim()[0] == 0 and ax.get_ylim()[1] >= 800 for ax in figure.axes)
