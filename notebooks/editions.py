@@ -3,7 +3,7 @@
 The notebooks here are the solved ones. A cell tagged "exercise" marks its solution with the comments of nbgrader and Otter,
 `### BEGIN SOLUTION` and `### END SOLUTION`, and a cell tagged "check" tests it. The instructor's edition is what is here. The
 student's has a blank in place of each solution, which raises NotImplementedError until it is filled, and no outputs of exercises
-and checks. Of a solution that is one dict of answers the names stay: `dog = {"tp": ..., "fp": ...}` is to be filled in.
+and checks. Of a solution that is one assignment the name stays, and of a dict its keys: `dog = {"tp": ..., "fp": ...}`.
 """
 
 import argparse
@@ -25,13 +25,15 @@ def tags(cell):
 
 
 def blank(solution):
-    """What a student finds in place of a solution: a dict with its names and without its values, or a line that asks for code."""
+    """What a student finds in place of a solution: its name and `...`, or a line that asks for code."""
     indent, body = solution[1], re.search(r"BEGIN SOLUTION\n(.*?)\n? *### END", solution[0], re.DOTALL)[1]
     [*_, last] = statements = ast.parse(textwrap.dedent(body)).body
-    if len(statements) == 1 and isinstance(last, ast.Assign) and isinstance(last.value, ast.Dict):
+    if len(statements) > 1 or not isinstance(last, ast.Assign):
+        return solution.expand(BLANK)
+    if isinstance(last.value, ast.Dict):
         names = ", ".join(f'"{key.value}": ...' for key in last.value.keys)
         return f"{indent}{last.targets[0].id} = {{{names}}}  # your numbers here"
-    return solution.expand(BLANK)
+    return f"{indent}{ast.unparse(last.targets[0])} = ...  # your code here"
 
 
 def without_solutions(notebook):
