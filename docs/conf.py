@@ -74,13 +74,17 @@ def add_contents(app, docname, source):
 
 
 def without_controls(notebook):
-    """A saved notebook for a page without a kernel: a sentence in place of each control, nothing in place of progress bars."""
+    """A saved notebook for a page without a kernel: a sentence in place of each control, nothing in place of progress bars, and each
+    picture with its alternative text and its width, which MyST-NB takes from the cell."""
     saved = json.loads(notebook)
     for cell in saved["cells"]:
         for output in list(cell.get("outputs", [])):
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 progress = "it/s]" in "".join(output["data"].get("text/plain", ""))
                 output["data"] = {"text/html": "" if progress else CONTROLS}
+            if told := output.get("metadata", {}).get("image/png"):
+                size = {"width": f"{told['width']}px"} if "width" in told else {}
+                cell["metadata"].setdefault("mystnb", {})["image"] = {"alt": told["alt"]} | size
     return json.dumps(saved)
 
 
