@@ -18,7 +18,7 @@ OPTIONS ?=
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
-	@echo "make test        all tests: pytest and every notebook"
+	@echo "make test        all tests: pytest and every notebook, those of docs among them"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
 	@echo "make explorer    the evidence explorer as a page, every video of the test split"
 	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
@@ -41,7 +41,7 @@ run: $(READY)
 	$(BIN)/cmpae train --data "$(CMPAE_DATA)" $(if $(RUN),--out "$(RUN)") --figures figures --overwrite
 
 test: $(READY)
-	$(AS_NEW) $(BIN)/python -m pytest tests notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
+	$(AS_NEW) $(BIN)/python -m pytest tests notebooks docs --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks/00_start_here.ipynb
@@ -60,7 +60,7 @@ docs: $(READY)
 	@echo "build/site/index.html"
 
 notebooks: $(READY)
-	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(AS_NEW) CMPAE_FIGURES="$(CURDIR)/figures" $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb docs/*.ipynb
 
 course: $(READY)
 	$(BIN)/python notebooks/editions.py

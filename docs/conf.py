@@ -18,7 +18,7 @@ from matplotlib.transforms import Affine2D
 project = "cmpae_toolkit"
 author = "The cmpae_toolkit maintainers"
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "results/README.md", "notebooks/*.ipynb"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "docs/*.ipynb", "results/README.md", "notebooks/*.ipynb"]
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 
 nb_execution_mode = "off"
@@ -47,7 +47,8 @@ CONTROLS = "<p><em>Here are controls, which need a running kernel: open the note
 CONTENTS = {
     "The course": "notebooks/*",
     "Reading on": [
-        *(f"docs/{page}" for page in ("syllabus", "equations", "released_code", "results", "leaderboard", "data", "extract")),
+        *(f"docs/{page}" for page in ("syllabus", "equations", "released_code", "paper_versus_released_code")),
+        *(f"docs/{page}" for page in ("main_results", "results", "leaderboard", "data", "extract")),
         *(f"docs/{page}" for page in ("methods", "methods_zoo")),
         *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",
@@ -65,7 +66,7 @@ def add_contents(app, docname, source):
         for caption, pages in CONTENTS.items():
             entries, glob = (pages, ":glob:\n") if isinstance(pages, str) else ("\n".join(pages), "")
             source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n{glob}\n{entries}\n```\n"
-    elif docname.startswith("notebooks/"):
+    elif Path(app.env.doc2path(docname)).suffix == ".ipynb":
         source[0] = without_controls(source[0])
     elif docname.startswith("docs/api/"):
         for name in modules(docname.rpartition("/")[2]):
@@ -73,13 +74,17 @@ def add_contents(app, docname, source):
 
 
 def without_controls(notebook):
-    """A saved notebook for a page without a kernel: a sentence in place of each control, nothing in place of progress bars."""
+    """A saved notebook for a page without a kernel: a sentence in place of each control, nothing in place of progress bars, and each
+    picture with its alternative text and its width, which MyST-NB takes from the cell."""
     saved = json.loads(notebook)
     for cell in saved["cells"]:
         for output in list(cell.get("outputs", [])):
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 progress = "it/s]" in "".join(output["data"].get("text/plain", ""))
                 output["data"] = {"text/html": "" if progress else CONTROLS}
+            if told := output.get("metadata", {}).get("image/png"):
+                size = {"width": f"{told['width']}px"} if "width" in told else {}
+                cell["metadata"].setdefault("mystnb", {})["image"] = {"alt": told["alt"]} | size
     return json.dumps(saved)
 
 

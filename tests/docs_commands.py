@@ -21,10 +21,15 @@ class Line(NamedTuple):
 def pages() -> dict[str, str]:
     """Markdown by file, relative to the repository: README, docs, and the text cells of the notebooks."""
     found = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in markdown()}
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in notebooks():
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found[f"notebooks/{path.name}"] = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        found[path.relative_to(ROOT).as_posix()] = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     return found
+
+
+def notebooks() -> list[Path]:
+    """The course, and the pages of docs that compute what they show."""
+    return [path for folder in ("notebooks", "docs") for path in sorted((ROOT / folder).glob("*.ipynb"))]
 
 
 def markdown() -> list[Path]:

@@ -299,16 +299,17 @@ def test_code_runs(block, tmp_path, monkeypatch, capsys):
 
 
 class Links(HTMLParser):
-    """The targets and the anchors of a page."""
+    """The targets and the anchors of a page, and the alternative texts of its pictures."""
 
     def __init__(self, page):
         super().__init__()
-        self.targets, self.anchors = [], set()
+        self.targets, self.anchors, self.told = [], set(), []
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.anchors.add(attributes.get("id"))
+        self.told += [attributes.get("alt")] if tag == "img" else []
         self.targets += [attributes[name] for name in ("href", "src") if attributes.get(name)]
 
 
@@ -324,7 +325,7 @@ def site(tmp_path_factory):
 
 
 def test_site_has_every_page(site):
-    sources = [*docs_commands.markdown(), *(ROOT / "notebooks").glob("*.ipynb")]
+    sources = [*docs_commands.markdown(), *docs_commands.notebooks()]
     for source in sources:
         assert (site / source.relative_to(ROOT).with_suffix(".html")).is_file(), source
     assert "README.html" in (site / "index.html").read_text()
@@ -343,6 +344,15 @@ def test_site_needs_no_network_and_its_links_lead_somewhere(site):
             assert not anchor or goal not in pages or anchor in pages[goal].anchors, f"{path.name}: {target}"
         loaded = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(https?:[^"]+)"', path.read_text(encoding="utf-8"))
         assert not loaded, f"{path.name} loads {loaded}"
+
+
+def test_site_tells_every_picture_and_plays_the_film(site):
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        outputs = [out for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] for out in cell.get("outputs", [])]
+        told = [out["metadata"]["image/png"]["alt"] for out in outputs if "image/png" in out.get("data", {})]
+        page = (site / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
+        assert [text for text in Links(page).told if text.startswith("Figure: ")] == told and "" not in told
+    assert "data:video/mp4;base64," in (site / "notebooks" / "00_start_here.html").read_text(encoding="utf-8")
 
 
 def test_site_has_every_public_module(site):

@@ -1,5 +1,10 @@
-"""The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there."""
+"""The course's own rules: every notebook works when opened alone, is short-celled, ends in what to remember, and links to what is there.
 
+The pages of docs that compute what they show keep the same rules, and begin with their verdict instead.
+"""
+
+import base64
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -7,13 +12,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "docs").glob("*.ipynb"))
 ALONE = '''try:
     import cmpae_toolkit
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
-READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "09")  # whose code keeps to the width of a page, and whose exercises are code
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "08", "09", "11")  # code as wide as a page, exercises that are code
+SHARP = ("00", "01", "02", "03", "04", "05", "06", "09", "12")  # whose pictures are drawn anew
+_spec = importlib.util.spec_from_file_location("minutes", ROOT / "notebooks" / "minutes.py")
+minutes = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(minutes)
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS + PAGES, ids=lambda p: p.stem)
 
 
 def cells(path, kind=None):
@@ -37,7 +47,10 @@ def test_it_says_how_to_install_the_toolkit_when_opened_alone(path, monkeypatch)
 def test_its_head_and_its_end(path):
     everything = cells(path)
     head, end = everything[0][1], everything[-1][1]
-    assert re.match(rf"# {path.stem[:2]}\b", head)
+    if path in PAGES:
+        assert "\n**The verdict.** " in head, "a page to look things up in says first what it found"
+        return
+    assert re.match(rf"# {path.stem.partition('_')[0]} ", head)
     assert all(f"**{words}.**" in head for words in ("What you will see", "How long", "What you need"))
     assert re.search(r"(?m)^## What to remember\n(?!.*^## )", end), "the last cell says what to remember"
     exercises = "\n".join(source for _, source in cells(path, "markdown")).split("## Exercises")[1]
@@ -66,12 +79,36 @@ def test_its_equation_numbers_exist(path):
             assert 1 <= int(number) <= 11, source
 
 
-def test_its_pictures_are_described(path):
+def test_its_pictures_are_described_and_sharp(path):
+    """In whole sentences that say what is drawn, and not the title alone; and with twice the dots of their place on the page."""
     for cell, source in cells(path, "code"):
-        for out in cell["outputs"]:
-            if "image/png" in out.get("data", {}):
-                alt = out["metadata"].get("image/png", {}).get("alt", "")
-                assert alt.startswith("Figure: "), f"no alternative text: {source}"
+        pictures = [out for out in cell["outputs"] if "image/png" in out.get("data", {})]
+        assert len(pictures) <= 1, f"the site takes one picture's text from a cell: {source}"
+        for out in pictures:
+            told = out["metadata"].get("image/png", {})
+            assert re.fullmatch(r"Figure: .+\.", told.get("alt", ""), re.DOTALL), f"no alternative text: {source}"
+            if path.stem.startswith(SHARP):
+                assert len(told["alt"].split()) >= 10 and "Described in the text" not in told["alt"], told["alt"]
+                width = int.from_bytes(base64.b64decode(out["data"]["image/png"])[16:20])
+                assert abs(width - 2 * told["width"]) <= 1, f"{width} pixels on {told['width']}"
+
+
+def test_below_its_controls_stands_a_still(path):
+    """A saved page has no kernel, and its controls are dead."""
+    code = [cell for cell, _ in cells(path, "code")]
+    for i, cell in enumerate(code):
+        shown = [out for out in cell["outputs"] if any("widget-view" in kind for kind in out.get("data", {}))]
+        if path.stem.startswith(SHARP) and any(not minutes.progress(out) for out in shown):
+            assert any("image/png" in out.get("data", {}) for after in code[i + 1 : i + 3] for out in after["outputs"])
+
+
+def test_its_minutes_are_what_the_rule_says(path):
+    """In the syllabus, and in the notebook's own head."""
+    _, rounded = minutes.minutes(path)
+    if path.stem.startswith(READ_ALOUD):
+        row = re.search(rf"notebooks/{path.stem}\.ipynb\) \| (\d+) \|", (ROOT / "docs" / "syllabus.md").read_text(encoding="utf-8"))
+        assert int(row[1]) == rounded and f"take about {rounded} minutes" in cells(path)[0][1]
+        assert rounded <= 45
 
 
 def test_its_code_fits_the_page(path):

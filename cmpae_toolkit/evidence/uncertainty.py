@@ -2,7 +2,7 @@
 
 For q ~ Beta(alpha, beta) and an event that happens with probability q, the entropy of the mean is the sum of the expected entropy
 (aleatoric) and of the mutual information between the event and q (epistemic). Vacuity depends on the strength alone; these
-measures see p as well. What the numbers mean depends on how the evidence was learned: see notebook 11. All are in nats and of
+measures see p as well. What the numbers mean depends on how the evidence was learned: see notebook 11b. All are in nats and of
 the opinion's shape.
 """
 

@@ -27,6 +27,7 @@ from .theme import (
     row_inches,
     use_theme,
 )
+from .words import describe
 
 T = TypeVar("T")
 
@@ -56,6 +57,10 @@ def side_by_side(
             legend.remove()
     for ax in panels[len(sets) :]:
         ax.remove()
+    if "y" in share:  # a drawing that fixes its lower end fixes the upper one of all panels, too
+        bottom = panels[0].get_ylim()[0]
+        panels[0].autoscale(axis="y")
+        panels[0].set_ylim(bottom=bottom)
     _common_label(panels[: len(sets)], columns, small + 1.5)
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), fontsize=small + 1.5)
@@ -186,5 +191,8 @@ def cooccurrence(
     for axis in "xy" if names and key else "y" if names else "":
         name_rows(ax, np.arange(size) + 0.5, [readable(c, 40) for c in categories], axis)
     ax.tick_params(axis="x", rotation=90), ax.tick_params(axis="y", rotation=0)
+    apart = np.triu(together, 1)
+    one, other = np.unravel_index(apart.argmax(), apart.shape)
+    describe(ax, f"a table of {size} by {size} categories; {categories[one]} and {categories[other]} share most videos, {apart.max()}")
     ax.set_title("Categories that share a video")
     return ax

@@ -28,8 +28,10 @@ from .theme import (
     plain,
     readable,
     row_inches,
+    time_axis,
     use_theme,
 )
+from .words import MOST_CURVES, describe
 
 BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
@@ -65,6 +67,7 @@ def certainty_maps(
             style = {"color": color, "markersize": 3.5, "markeredgecolor": INK, "markeredgewidth": 0.4, "linestyle": "none"}
             ax.plot(*points[labels == label].T, "os"[label], **style)
         ax.set_title(plain(name), fontsize=10)
+        describe(ax, f"a map of the plane from {values.min():.2f} to {values.max():.2f}, {values.mean():.2f} in the mean")
     figure.colorbar(image, ax=list(axes.flat[: len(maps)]), label="certainty", shrink=0.8)
     return figure
 
@@ -91,6 +94,8 @@ def number_table(
     ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(plain(title))
+    told = [", ".join(f"{c} {v:.3g}" for c, v in zip(columns, row, strict=True)) for row in values[:MOST_CURVES]]
+    describe(ax, "a table: " + "; ".join(f"{name}: {row}" for name, row in zip(rows, told, strict=False)))
     return ax
 
 
@@ -128,6 +133,36 @@ def category_bars(
 
 
 @use_theme()
+def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snippets: int = 10) -> Figure:
+    """Draws the IoU of two events as lengths, a panel for each pair (reference, estimate) of (onset, offset) in seconds.
+
+    Above are the two events as `tracks` draws them, below their intersection and their union; the title divides one by the other.
+    """
+    figure = Picture(figsize=(3.5 * len(pairs) + 1.2, 2.6), layout="constrained")
+    for number, (ax, (name, both)) in enumerate(zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs.items(), strict=True)):
+        (onset, offset), (onset_2, offset_2) = both
+        shared = max(onset, onset_2), max(onset, onset_2, min(offset, offset_2))
+        length = shared[1] - shared[0]
+        union = offset - onset + offset_2 - onset_2 - length
+        for y, (start, end), style in (
+            (0, both[0], {"facecolor": COLORS["audio"], "edgecolor": COLORS["audio"]}),
+            (1, both[1], {"facecolor": "white", "edgecolor": COLORS["audio"], "hatch": "////"}),
+            (2, shared, {"facecolor": INK, "edgecolor": INK}),
+        ):
+            ax.barh(y, end - start, 0.6, start, **style)
+        for start, end in ((onset, offset), (onset_2, offset_2)):
+            ax.barh(3, end - start, 0.6, start, facecolor=QUIET, edgecolor=QUIET)
+        name_rows(ax, range(4), ["reference", "estimate", f"intersection: {length} s", f"union: {union} s"] if not number else
+                  ["", "", f"{length} s", f"{union} s"])
+        time_axis(ax, snippets)
+        ax.set_ylim(3.6, -0.6)
+        verdict = "counts" if 2 * length >= union else "does not count"
+        ax.set_title(plain(f"{name}\nIoU = {length} / {union} = {length / union:.2f}, {verdict}"), fontsize=10)
+        describe(ax, f"reference from {onset} to {offset} s, estimate from {onset_2} to {offset_2} s")
+    return figure
+
+
+@use_theme()
 def intervals(
     names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], ax: Axes | None = None, *,
     marks: Mapping[str, Sequence[float]] | None = None, xlabel: str = "", title: str = "",
@@ -144,6 +179,8 @@ def intervals(
     ax.grid(axis="x")
     ax.set_axisbelow(True)
     legend_beside(ax)
+    told = [f"{name} {value:.3g}, from {a:.3g} to {b:.3g}" for name, value, a, b in zip(names, values, low, high, strict=True)]
+    describe(ax, "; ".join(told[:2 * MOST_CURVES]))
     return ax
 
 
@@ -153,6 +190,12 @@ WIDTH, HEIGHT = 10.4, 6.1  # inches; the axes count in inches, too
 MIDDLE = 2.95  # the joint branch; audio above it, visual below, as mirror images
 TRACK, PRESENCE, ABSENCE = 1.75, 2.2, 1.2  # how far above and below the middle a modality's rows are
 SIGN = {"audio": 1, "visual": -1}
+FRAMEWORK = (
+    "The method from left to right. Audio and visual snippets pass one hybrid attention layer. From each modality alone comes its presence "
+    "evidence; its absence evidence comes from a selector that also sees the sum of both modalities. A joint branch in the middle collects "
+    "evidence from that sum. Attention pools the snippets of each branch into an opinion of the video, and mutual learning joins the "
+    "opinions at the right"
+)
 FEATURES, CONTEXT, SUM, SELECTOR, EVIDENCE, POOLING, OPINION, MUTUAL = 0.72, 2.05, 3.2, 4.17, 5.78, 7.23, 8.4, 9.68  # columns
 
 
@@ -195,6 +238,7 @@ def framework() -> Figure:
     _draw_joint(ax)
     for x, text in _headings().items():
         ax.text(x, HEIGHT - 0.26, text, ha="center", va="center", color=QUIET, fontsize=9, linespacing=1.2)
+    describe(ax, FRAMEWORK)
     ax.text(WIDTH / 2, 0.08, "solid outline: presence      dashed outline: absence", ha="center", color=QUIET, fontsize=9)
     return figure
 

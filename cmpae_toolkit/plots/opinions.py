@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 
 from ..errors import InputError
 from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, plain, use_theme
+from .words import MOST_CURVES, describe
 
 if TYPE_CHECKING:
     from ..evidence.calibration import Reliability
@@ -50,7 +51,15 @@ def opinion_triangle(
         _projection(ax, points[0], masses[0])
     if legend and labels:
         legend_beside(ax, bbox_to_anchor=(1.0, 1.0))
+    describe(ax, f"a triangle with {_opinions(masses, labels)}")
     return ax
+
+
+def _opinions(masses: np.ndarray, labels: Sequence[str] | None) -> str:
+    """Tells the first opinions of a triangle by their three masses."""
+    names = labels or [f"opinion {number}" for number in range(1, len(masses) + 1)]
+    told = [f"{n} at belief {b:.2f}, disbelief {d:.2f}, vacuity {u:.2f}" for n, (d, b, u) in zip(names, masses[:MOST_CURVES], strict=False)]
+    return "; ".join(told) or "no opinion"
 
 
 def _triangle(ax: Axes) -> None:
@@ -98,6 +107,7 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
         ax.fill_between(p, np.exp(log_density), color=line.get_color(), alpha=0.12, linewidth=0)
         ax.plot(mean, 0, "^", color=line.get_color(), clip_on=False, zorder=4)
     ax.set(xlim=(0, 1), xlabel="probability of the event", ylabel="density", title="Beta distributions (▲ mean)")
+    describe(ax, "; ".join(line.get_label() for line in ax.lines if not line.get_label().startswith("_")))
     ax.set_ylim(bottom=0)
     legend_beside(ax)
     return ax
@@ -120,6 +130,8 @@ def risk_surface(
     ax.clabel(lines, fontsize=9, fmt="%.3g")
     ax.figure.colorbar(filled, ax=ax, label="risk (nats)")
     ax.set(xlabel="evidence for presence", ylabel="evidence for absence", title=plain(name[:1].upper() + name[1:]))
+    corners = f"{risk[0, 0]:.3g} at the least of both, {risk[-1, 0]:.3g} at the most presence, {risk[0, -1]:.3g} at the most absence"
+    describe(ax, f"lines of equal risk in nats, {corners}")
     return ax
 
 

@@ -23,6 +23,7 @@ from .theme import (
     row_inches,
     use_theme,
 )
+from .words import MOST_CURVES, describe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,8 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
         ax.set(title=name, xlabel="difference to the full model (points)" if differences else "percent")
         if differences:
             ax.axvline(0, color=QUIET, linewidth=0.8)
+        rows = [f"{m} on {d} {v:.1f}" for m, d, v in zip(frame["method"], frame["data"], frame[value], strict=True)]
+        describe(ax, "; ".join(rows[:2 * MOST_CURVES]) + f"; and {len(rows) - 2 * MOST_CURVES} more" * (len(rows) > 2 * MOST_CURVES))
     name_rows(axes[0], y, [readable(method, 40) for method in frame["method"]])
     axes[0].set_ylim(y.max() + 0.8, -1.4)
     for data, first in frame.groupby("data", sort=False).apply(lambda g: g.index[0], include_groups=False).items():
@@ -99,6 +102,8 @@ def ablation_bars(
     seaborn.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
     seaborn.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
     ax.axvline(0, color=INK, linewidth=0.8)
+    means = differences.groupby(["row", "level"], sort=False)["difference"].mean()
+    describe(ax, "mean differences: " + "; ".join(f"{row}, {level} level {value:+.1f}" for (row, level), value in means.items()))
     ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=plain(title))
     name_rows(ax, range(len(rows)), rows)
     legend_beside(ax)
@@ -119,6 +124,7 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
     )
     low = float(min(table[ours].min(), table[baseline].min())) - 3
     ax.plot([low, 100], [low, 100], color=QUIET, linewidth=0.8, zorder=0)
+    describe(ax, f"{(table[ours] > table[baseline]).sum()} of {len(table)} points lie above the line of equal F")
     furthest = (table[ours] - table[baseline]).abs().nlargest(4).index
     for _, row in table.loc[furthest].iterrows():
         ax.annotate(readable(row["category"], 24), (row[baseline], row[ours]), (5, 3), textcoords="offset points", fontsize=8, color=INK)

@@ -28,6 +28,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from .._files import write_atomically
+from .words import alt_text
 
 # Okabe and Ito's palette, its orange darkened to stand out on white
 COLORS = {"audio": "#D88A00", "visual": "#009E73", "audio_visual": "#0072B2"}
@@ -36,6 +37,7 @@ INK, QUIET, MARKED = "#222222", "#666666", "#EEF1F4"
 SEQUENTIAL = "Blues"
 MARKERS = "os^DvPXpd<>h"
 MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
+SHARP = 200  # dots an inch of a picture in a notebook
 MOST_INCHES, LEAST_INCHES = 18.0, 0.115  # of a figure however many rows it has; of a row whose name is written
 MOST_EDGED = 80  # rows whose bars have edges, which would cover narrower ones
 LINE_INCHES = 0.195  # of a legend
@@ -83,27 +85,22 @@ def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
 
 
 class Snapshot:
-    """A figure as a notebook stores it: `.figure` itself, `.png` with at most 128 colours, which takes a third of the full picture's bytes,
-    and `.alt`, which readers hear who do not see it: it tells the titles and refers to the text below for the rest."""
+    """A figure as a notebook stores it: `.figure` itself, `.png` with 200 dots an inch and at most 128 colours, which takes a third of the
+    full picture's bytes, `.width` on the page in pixels, and `.alt`, which readers hear who do not see it (`words.alt_text`)."""
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, figure: Figure, alt: str = "") -> None:
         self.figure = figure
         buffer = io.BytesIO()
-        Image.open(io.BytesIO(png(figure))).convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
-        self.png, self.alt = buffer.getvalue(), alt_text(figure)
+        sharp = Image.open(io.BytesIO(png(figure, SHARP))).convert("RGB")
+        sharp.quantize(128).save(buffer, "PNG", optimize=True, dpi=(SHARP, SHARP))
+        self.png, self.alt = buffer.getvalue(), alt_text(figure, alt)
+        self.width = round(sharp.width * figure.dpi / SHARP)
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
-        return self.png, {"alt": self.alt}
+    def _repr_png_(self) -> tuple[bytes, dict[str, str | int]]:
+        return self.png, {"alt": self.alt, "width": self.width}
 
     def __repr__(self) -> str:
         return f"<picture with {len(self.figure.axes)} axes>"
-
-
-def alt_text(figure: Figure) -> str:
-    """Tells a figure in words: "Figure: " and every title in it."""
-    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center", "right"))]
-    told = "; ".join(dict.fromkeys(" ".join(t.split()) for t in titles if t.strip()))
-    return f"Figure: {told or 'a drawing'}. Described in the text beside it."
 
 
 @functools.cache
@@ -121,9 +118,12 @@ def figures_folder() -> Path:
     return Path(chosen).expanduser() if chosen else _own_folder()
 
 
-def keep(picture: Figure | Axes, name: str) -> Snapshot:
-    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show."""
-    shown = Snapshot(picture.figure)
+def keep(picture: Figure | Axes, name: str, alt: str = "") -> Snapshot:
+    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show.
+
+    `alt`: a sentence for readers who do not see the picture, said before what `words.alt_text` reads from the figure.
+    """
+    shown = Snapshot(picture.figure, alt)
     write_atomically(figures_folder() / name, lambda file: file.write(shown.png))
     return shown
 

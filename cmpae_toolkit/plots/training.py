@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, explain_blank, legend_beside, mean_style, plain, use_theme
+from .words import describe
 
 LEVELS = ("segment", "event")
 SCORES = ("audio", "visual", "audio_visual", "type", "event")
@@ -105,6 +106,9 @@ def score_bars(
     for level, start in zip(LEVELS, (0, len(SCORES)), strict=True):
         ax.text(x[start : start + len(SCORES)].mean(), 97, f"{level} level", ha="center", va="top", color=QUIET)
     ax.set(ylim=(0, 100), ylabel="F-score (%)", title="F-scores, their values below the bars")
+    told = [f"{level} level, {name.replace('_', '-')} {height:.1f}" for (level, name), height in zip(keys, heights, strict=True)]
+    types = {name: " and ".join(f"{floor[level]['type']:.1f}" for level in LEVELS) for name, floor in (floors or {}).items()}
+    describe(ax, "; ".join([*told, *(f"type of {name}: {both}" for name, both in types.items())]))
     legend_beside(ax, title="to read them against" if floors else None)
     return ax
 

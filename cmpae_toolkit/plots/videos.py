@@ -39,7 +39,9 @@ from .theme import (
     time_axis,
     use_theme,
 )
+from .words import MOST_CURVES, describe, spans
 
+MOST_EVENTS = 12  # told in words
 NO_CHOICE = "no category is chosen"
 NO_ATTENTION = "this method has no attention over the snippets"
 NO_EVIDENCE = "this head gives a probability only: it collects no presence and absence evidence"
@@ -79,6 +81,9 @@ def tracks(
     ax.set_ylim(len(rows) - 0.5, -0.5)
     if legend:
         legend_beside(ax, track_key(show, tuple(rolls)))
+    told = [f"{name} {kind} {spans(events(roll[t, :, c], axis=0)[:, -2:], seconds)}" for name, (c, t) in zip(names, rows, strict=True)
+            for kind, roll in rolls.items() if roll[t, :, c].any()]
+    describe(ax, "in seconds, " + "; ".join(told[:MOST_EVENTS]) + f"; and {len(told) - MOST_EVENTS} more" * (len(told) > MOST_EVENTS))
     return ax
 
 
@@ -212,6 +217,8 @@ def attention_map(
     name_rows(ax, np.arange(len(rows)) + 0.5, names)
     if colorbar:
         ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.025, 1)), label="attention")
+    peaks = [f"{name} is highest at second {seconds * row.argmax():g}" for name, row in zip(names, values, strict=True)]
+    describe(ax, "; ".join(peaks[:MOST_CURVES]))
     return ax
 
 

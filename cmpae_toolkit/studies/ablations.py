@@ -89,7 +89,7 @@ def study_config(data_name: str) -> MethodConfig:
     return config_for(data_name, preset_for(data_name)).changed(**({} if small else REAL_SIZE))
 
 
-# The released code's differences from the paper one at a time (notebook 10); together with its 20 epochs they are RELEASED
+# The released code's differences from the paper one at a time (docs/paper_versus_released_code.ipynb); with its 20 epochs they are RELEASED
 DIFFERENCES: dict[str, dict[str, Any]] = {
     "ELU after every embedding": dict(embedding_activation="elu"),
     "x mixed with self-attention only": dict(self_attention_share=0.2),
@@ -111,7 +111,7 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
 }
 
 
-# Evidential losses of others, as changes in `paper`: notebook 11. The KL weight is ours (Sensoy et al.: growing to 1).
+# Evidential losses of others, as changes in `paper`: notebooks 11b and 11c. The KL weight is ours (Sensoy et al.: growing to 1).
 EVIDENTIAL_LOSSES: dict[str, dict[str, Any]] = {
     "log (paper)": {},
     "digamma": dict(risk="digamma"),

@@ -1,7 +1,8 @@
 """The released code's differences from the paper, one at a time: what each does to a trained model, and to a training.
 
-The study trains `paper`, `released`, `jomold`, and `paper` with each single difference: the numbers of notebook 10. Every variant
-keeps the size and the schedule of its data set's base config, so that it differs from `paper` in the named fields only.
+The study trains `paper`, `released`, `jomold`, and `paper` with each single difference: docs/paper_versus_released_code.ipynb has the
+numbers. Every variant keeps the size and the schedule of its data set's base config, so that it differs from `paper` in the named
+fields only.
 """
 
 from __future__ import annotations

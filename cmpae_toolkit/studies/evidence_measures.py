@@ -1,6 +1,6 @@
 """How far to trust a trained model's evidence: do its uncertainties know its errors, its corrupted inputs, its ignorance?
 
-The measurements of the study `evidence_study` and of notebook 11. Everything takes an `Evidence` of opinions (`predict`) or
+The measurements of the study `evidence_study` and of notebooks 11a to 11c. Everything takes an `Evidence` of opinions (`predict`) or
 probabilities of several models or dropout passes, and returns arrays or plain numbers; nothing is trained here.
 """
 

@@ -1,4 +1,4 @@
-"""How far to trust CMPAE's evidence: the numbers of notebook 11.
+"""How far to trust CMPAE's evidence: the numbers of notebooks 11a to 11c.
 
 For each data set and seed the study trains the preset `paper` (kept under CMPAE_HOME, so that a call goes on after an interruption),
 and once more without every fifth category. On test: do uncertainties know the errors of each track, does fusing opinions beat the

@@ -87,6 +87,7 @@ PICTURES = {
     "modality_shares": lambda n: plots.modality_shares(n, rolls(n)),
     "number_table": lambda n: plots.number_table(np.outer(numbers(n), [1, 2, 3]), n, n[:3], title=n[0]),
     "opinion_triangle": lambda n: plots.opinion_triangle(*opinions(n), labels=n),
+    "overlaps": lambda n: plots.overlaps(dict.fromkeys(n[:2], ((0, 4), (2, 6)))),
     "probability_with_vacuity": of_state(lambda s, n: plots.probability_with_vacuity(s.probability, s.vacuity, n, n)),
     "reliability_diagram": lambda n: plots.reliability_diagram(dict.fromkeys(n, BINS), title=n[0]),
     "result_table": lambda n: plots.result_table(table(n), n[0]),
@@ -102,7 +103,7 @@ PICTURES = {
 NAMELESS = {"durations", "frames", "framework", "opinion_figure", "training_history"}  # they show no name that somebody gave
 NO_PICTURES = {"ExplorerState", "figures_folder", "keep", "png", "use_theme"}
 FEW = {  # of the nasty names, how many a picture has room for
-    "category_scatter": 4, "certainty_maps": 9, "f_over_thresholds": 7, "risk_surface": 1, "score_bars": 4, "waveform": 1,
+    "category_scatter": 4, "certainty_maps": 9, "f_over_thresholds": 7, "overlaps": 2, "risk_surface": 1, "score_bars": 4, "waveform": 1,
 }
 
 

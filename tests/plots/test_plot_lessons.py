@@ -1,5 +1,6 @@
 """The course's pictures: what is drawn is what was given."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cmpae_toolkit import plots
 
@@ -58,6 +60,17 @@ def test_lines_and_intervals_keep_values():
     assert plots.png(ax.figure)
 
 
+@pytest.mark.parametrize(("reference", "estimate", "said"), [
+    ((2, 6), (3, 7), "3 / 5 = 0.60, counts"), ((0, 10), (0, 4), "4 / 10 = 0.40, does not count"),
+    ((2, 6), (3, 5), "2 / 4 = 0.50, counts"), ((0, 2), (5, 9), "0 / 6 = 0.00, does not count"),
+])
+def test_overlaps_divide_the_intersection_by_the_union(reference, estimate, said):
+    figure = plots.overlaps({"Dog": (reference, estimate), "again": (reference, estimate)})
+    ax = figure.axes[0]
+    assert ax.get_title(loc="left") == f"Dog\nIoU = {said}" and plots.png(figure)
+    assert [bar.get_width() for bar in ax.patches[:3]] == [reference[1] - reference[0], estimate[1] - estimate[0], int(said.split()[0])]
+
+
 def test_category_bars_have_a_bar_for_each_modality_and_category():
     values = {"audio": np.array([0.1, 0.2, 0.3]), "visual": np.array([0.4, 0.5, 0.6])}
     ax = plots.category_bars(["a", "b_c", "d"], values, marks=values, mark="truth", xlabel="share")
@@ -72,8 +85,10 @@ def test_keep_writes_where_the_environment_says(tmp_path, monkeypatch):
     ax = plots.lines([1, 2], {"one": [3, 4]})
     for picture, name in ((ax, "a.png"), (ax.figure, "b.png")):
         shown = plots.keep(picture, name)
-        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / "figures" / name).read_bytes(), {"alt": shown.alt})
-        assert len(shown.png) < len(plots.png(ax.figure)) and repr(shown) == "<picture with 1 axes>"
+        told = {"alt": shown.alt, "width": shown.width}
+        assert shown.figure is ax.figure and shown._repr_png_() == ((tmp_path / "figures" / name).read_bytes(), told)
+        assert Image.open(io.BytesIO(shown.png)).width == 2 * shown.width == 200 * ax.figure.get_figwidth(), "sharper, not larger"
+        assert len(shown.png) < len(plots.png(ax.figure, 200)) and repr(shown) == "<picture with 1 axes>"
 
 
 @pytest.mark.parametrize("setting", [None, ""])
@@ -94,17 +109,17 @@ def test_keep_writes_into_a_temporary_folder_that_ends_with_the_process(tmp_path
 
 def test_notebooks_write_figures_through_keep_alone():
     """Reading the course must change no file: whatever a cell writes beside temporary folders goes through `figures_folder`."""
-    for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"):
+    root = Path(__file__).parents[2]
+    for path in [*(root / "notebooks").glob("*.ipynb"), *(root / "docs").glob("*.ipynb")]:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
             if cell["cell_type"] == "code":
                 assert not re.search(r"\.\./figures|savefig|print_png", source), source
 
 
-def test_the_alternative_text_says_every_title():
-    figure = Figure()
-    left, right = figure.subplots(1, 2)
-    assert plots.theme.alt_text(figure).startswith("Figure: a drawing.")
-    figure.suptitle("simulated small (test)")
-    left.set_title("Evidence,\naudio", loc="left"), right.set_title("Evidence, audio")
-    assert plots.theme.alt_text(figure).startswith("Figure: simulated small (test); Evidence, audio. ")
+def test_panels_of_one_scale_show_the_highest_of_all():
+    def draw(ax, top):
+        plots.evidence_curves(np.full((2, 3, 1), top), np.ones((2, 3, 1)), ("Dog",), ["Dog"], ax, True, ("audio",))
+
+    figure = plots.side_by_side(draw, {"low": 2.0, "high": 800.0}, share="y")
+    assert all(ax.get_ylim()[0] == 0 and ax.get_ylim()[1] >= 800 for ax in figure.axes)

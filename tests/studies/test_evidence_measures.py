@@ -1,4 +1,4 @@
-"""The measurements of notebook 11 against plain loops and worked cases."""
+"""The measurements of notebooks 11a to 11c against plain loops and worked cases."""
 
 from dataclasses import replace
 
