@@ -227,10 +227,10 @@ def ranks(
     if by not in possible:
         raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(possible)}.")
     if by == "most vacuous":
-        return _labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
+        return labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
     if by == SURER:
         vacuity = (x.snippet.vacuity[:, :1].mean(2).numpy() for x in (evidence, muted()))
-        now, then = (_labelled_vacuity(u, video_set.weak_labels) for u in vacuity)
+        now, then = (labelled_vacuity(u, video_set.weak_labels) for u in vacuity)
         return now - then
     reference = np.asarray(video_set.reference, bool)
     if by in QUANTILES:
@@ -287,7 +287,8 @@ def available_orders(evidence: Evidence, video_set: VideoSet, muted: bool = Fals
     return tuple(o for o in ORDERS if o not in lacking)
 
 
-def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+def labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+    """Averages a vacuity (video, modality, category) over modalities and weakly labelled categories (of all, where there is none)."""
     mean = vacuity.mean(1)
     weight = np.ones_like(mean) if weak_labels is None else (weak_labels > 0.5).astype(float)
     weight[weight.sum(1) == 0] = 1
