@@ -113,7 +113,7 @@ function story(data) {
       return [draw(state, width), readings(state, set.second)];
     },
     mute: (width) => {
-      const state = cut(scene.video, scene.alarm, { change: set.muted ? 3 : 2, snippet: set.second }, TWO_TRACKS);
+      const state = cut(scene.video, scene.alarm, { change: set.muted ? 3 : 2, snippet: set.second }, CURVES);
       if (!set.muted) state.before = null; // this step is about the picture, not about cross-attention
       const hit = range(state.T).filter((t) => state.estimate[at(state, 0, t, scene.alarm)]).length;
       return [draw(state, width), `${set.muted ? "Without the picture" : "With the picture"} ${hit} of ${state.T} seconds are reported.`];

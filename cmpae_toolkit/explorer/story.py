@@ -19,6 +19,7 @@ from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..inference import predict
 from ..method import Evidence
+from ..opinion import Opinion
 from .page import HERE, as_json, changes, check_parses, page_values, whole_video
 from .state import AS_IT_IS, CORRECTS, SURER, Order, WhatIf, explore, labelled_vacuity, without_picture
 
@@ -45,10 +46,12 @@ def export_story(path: str | Path, run: Run | None = None, video_set: VideoSet |
 
 def story_of(run: Run, video_set: VideoSet) -> tuple[dict[str, Any], dict[str, str]]:
     """Finds the videos that tell the story: what `story.js` needs, and the numbers and names that stand in the page's text."""
+    if video_set.reference is None or video_set.weak_labels is None:
+        raise InputError(f"{video_set.title}: the story needs videos with a reference and weak labels.")
     evidence, blank = predict(run.model, video_set), without_picture(run.model, video_set)
     check_parses(run, evidence)
-    if evidence.snippet.vacuity is None or video_set.reference is None or video_set.weak_labels is None:
-        raise InputError("the story needs a model with evidence, and videos with a reference and weak labels.")
+    if not isinstance(evidence.snippet, Opinion):
+        raise InputError(f"the story is about evidence, of which {run.config.method} collects none.")
     order = Order(evidence, video_set, run.thresholds, run.model)
     corrected, quiet = order(CORRECTS)[0], order(SURER)[0]
     scene, scene_words = _corrected(run, video_set, corrected)

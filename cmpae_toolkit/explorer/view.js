@@ -189,7 +189,7 @@ function head(s) {
   y = Math.max(y + 2, 76);
   if (s.place.narrow) {
     for (const m of [0, 1]) for (const told of gates(s, m)) put(`${MODALITIES[m]}: ${told}`, "quiet gate", 15);
-    return [parts, y + 22];
+    return [parts, y + 36];
   }
   MODALITIES.forEach((modality, m) => {
     parts.push(text(left(s, m), y, s.present[m] ? modality : `${modality} (absent)`, `strong ${look(m, 0)}`));
@@ -474,6 +474,8 @@ function rows(s) {
   }))));
 }
 
+const PANELS = [media, events, evidence, probability, attention, others];
+
 /**
  * A state as the text of one SVG element: what `unpack` gives, with `estimate` (a roll), `scores` or null, `thresholds`
  * {video, snippet}, `chosen` (numbers of categories), `snippet`, `level` ("snippet" or "video"), `log`; where there are any, `media`,
@@ -495,8 +497,6 @@ function draw(s, width = WIDTH) {
   const size = `viewBox="0 0 ${s.place.width} ${height.toFixed(0)}"`;
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${role}${crowd}>${parts.join("")}</svg>`;
 }
-
-const PANELS = [media, events, evidence, probability, attention, others];
 
 /** Adds the key and the triangle, beside the panels or below them; gives where they end. */
 function beside(s, start, parts) {
