@@ -1,7 +1,8 @@
-"""Every example in a docstring runs and prints what it says."""
+"""Every example in a docstring runs and prints what it says, and every public function has one."""
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import numpy as np
@@ -11,6 +12,10 @@ import torch
 import cmpae_toolkit
 
 MODULES = [m.name for m in pkgutil.walk_packages(cmpae_toolkit.__path__, "cmpae_toolkit.") if not m.name.endswith("cli")]
+WINGS = ("data", "evidence", "evidence.fusion", "evidence.dirichlet", "explorer", "extract", "methods", "plots", "studies")
+CORE = (
+    "checkpoint", "config", "decode", "inference", "labels", "layers", "losses", "metrics", "model", "opinion", "released", "train",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -18,3 +23,12 @@ def test_examples(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"np": np, "torch": torch}, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("room", (*WINGS, *CORE))
+def test_every_public_function_has_an_example(room):
+    module = importlib.import_module(f"cmpae_toolkit.{room}")
+    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    functions = {name: f for name in public if inspect.isfunction(f := getattr(module, name)) and f.__module__.startswith("cmpae_toolkit")}
+    own = functions if hasattr(module, "__all__") else {n: f for n, f in functions.items() if f.__module__ == module.__name__}
+    assert own and not [name for name, function in own.items() if ">>>" not in (function.__doc__ or "")]

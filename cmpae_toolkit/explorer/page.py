@@ -81,6 +81,11 @@ def export_html(
     Each video takes about 70 kB. `media`: a folder of the videos' media (see `find_media`); `films`: "embed" puts them into the page,
     "beside" into a folder next to it, `<name>_films`. Raises InputError for a localisation run (the page decides by two thresholds
     only), without videos, or where there is no such video.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> export_html(checkpoint.shipped_run(), load("small", "test").subset([0]), f"{tempfile.mkdtemp()}/page.html", videos=[0]).name
+    'page.html'
     """
     if films not in FILMS:
         raise InputError(f"films can be put {' or '.join(map(repr, FILMS))}, not {films!r}.")

@@ -63,14 +63,24 @@ class Picture(Figure):
 
 @contextlib.contextmanager
 def use_theme() -> Iterator[None]:
-    """Gives pictures the toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were."""
+    """Gives pictures the toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were.
+
+    >>> with use_theme():
+    ...     ax = axes_or_new(None)
+    >>> ax.spines["top"].get_visible()
+    False
+    """
     with matplotlib.style.context(["default", THEME]):
         yield
 
 
 @use_theme()
 def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
-    """Returns the figure as the bytes of a PNG picture."""
+    """Returns the figure as the bytes of a PNG picture.
+
+    >>> png(axes_or_new(None).figure)[1:4]
+    b'PNG'
+    """
     before = figure.dpi
     buffer = io.BytesIO()
     try:
@@ -116,13 +126,21 @@ def _own_folder() -> Path:
 
 def figures_folder() -> Path:
     """Returns the folder into which notebooks write their pictures: the one that the environment names in CMPAE_FIGURES, else a temporary
-    one, so that reading a notebook changes no file."""
+    one, so that reading a notebook changes no file.
+
+    >>> figures_folder().is_dir()
+    True
+    """
     chosen = os.environ.get("CMPAE_FIGURES")
     return Path(chosen).expanduser() if chosen else _own_folder()
 
 
 def keep(picture: Figure | Axes, name: str) -> Snapshot:
-    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show."""
+    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show.
+
+    >>> keep(axes_or_new(None), "example.png").png[1:4]
+    b'PNG'
+    """
     shown = Snapshot(picture.figure)
     write_atomically(figures_folder() / name, lambda file: file.write(shown.png))
     return shown
