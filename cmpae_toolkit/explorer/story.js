@@ -129,29 +129,32 @@ function story(data) {
       return [draw(state, width), `${set.missing ? "Without" : "With"} the picture the mean vacuity of the sound's opinions is ${u.toFixed(2)}.`];
     },
   };
-  let waiting = null;
   const show = (...ids) => {
     for (const id of ids) {
       const frame = get(id).querySelector(".picture"), [picture, words] = SCENES[id](frame.clientWidth || NARROW);
       frame.innerHTML = picture;
       get(id).querySelector(".told").textContent = words;
     }
+  };
+  let waiting = null;
+  /** Shows what the reader has changed, and after a pause says the first of these steps' sentences. */
+  const change = (...ids) => {
+    show(...ids);
     clearTimeout(waiting);
-    const words = get(ids[0]).querySelector(".told").textContent;
-    if (ids.length < 3) waiting = setTimeout(() => { get("live").textContent = words; }, PAUSE);
+    waiting = setTimeout(() => { get("live").textContent = get(ids[0]).querySelector(".told").textContent; }, PAUSE);
   };
 
   const toss = (e, a) => {
     Object.assign(coin, { e: coin.e + e, a: coin.a + a });
     coin.path.push({ e: coin.e, a: coin.a });
-    show("coin", "triangle");
+    change("coin", "triangle");
   };
   const CLICKS = {
     heads: () => toss(1, 0), tails: () => toss(0, 1), many: () => toss(10, 10),
     again: () => { Object.assign(coin, { e: 0, a: 0, path: [] }); toss(0, 0); },
-    muted: (button) => { set.muted = !set.muted; button.setAttribute("aria-pressed", set.muted); show("mute"); },
-    missing: (button) => { set.missing = !set.missing; button.setAttribute("aria-pressed", set.missing); show("surer"); },
-    own: () => { set.loud = spike.absence[spike.second]; slide(); show("spike"); },
+    muted: (button) => { set.muted = !set.muted; button.setAttribute("aria-pressed", set.muted); change("mute"); },
+    missing: (button) => { set.missing = !set.missing; button.setAttribute("aria-pressed", set.missing); change("surer"); },
+    own: () => { set.loud = spike.absence[spike.second]; slide(); change("spike"); },
     screen: () => document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.(),
   };
   for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => CLICKS[button.dataset.do](button));
@@ -164,14 +167,14 @@ function story(data) {
     }
   };
   get("loud").max = Math.ceil(100 * Math.log1p(MOST_SPIKE));
-  get("loud").addEventListener("input", (event) => { set.loud = Math.expm1(event.target.value / 100); slide(); show("spike"); });
+  get("loud").addEventListener("input", (event) => { set.loud = Math.expm1(event.target.value / 100); slide(); change("spike"); });
   for (const slider of document.querySelectorAll(".which"))
-    slider.addEventListener("input", () => { set.second = Number(slider.value); slide(); show(slider.closest("section").id, ...["second", "video"]); });
+    slider.addEventListener("input", () => { set.second = Number(slider.value); slide(); change("second", "video", "mute"); });
 
   // ---- from step to step ---------------------------------------------------------------------------------------------
   const steps = [...document.querySelectorAll("section")], links = [...document.querySelectorAll("nav a")];
-  const here = () => steps.findLastIndex((step) => step.getBoundingClientRect().top <= innerHeight * 0.4);
-  const mark = () => links.forEach((link, i) => link.toggleAttribute("aria-current", i === here()));
+  const here = () => Math.max(0, steps.findLastIndex((step) => step.getBoundingClientRect().top <= innerHeight * 0.4));
+  const mark = () => links.forEach((link, i) => i === here() ? link.setAttribute("aria-current", "step") : link.removeAttribute("aria-current"));
   const go = (i) => {
     const step = steps[Math.max(0, Math.min(steps.length - 1, i))];
     step.scrollIntoView();
@@ -192,12 +195,13 @@ function story(data) {
   document.addEventListener("scroll", mark, { passive: true });
 
   slide();
-  show(...Object.keys(SCENES));
   mark();
-  const widths = new Map();
+  const widths = new Map(); // as long as one stays, its picture does
   const resized = new ResizeObserver((all) => {
-    const changed = all.filter(({ target }) => widths.get(target) !== target.clientWidth).map(({ target }) => target);
-    for (const target of changed) { widths.set(target, target.clientWidth); show(target.closest("section").id); }
+    for (const { target } of all.filter((one) => widths.get(one.target) !== one.target.clientWidth)) {
+      widths.set(target, target.clientWidth);
+      show(target.closest("section").id);
+    }
   });
   for (const id of Object.keys(SCENES)) resized.observe(get(id).querySelector(".picture"));
   return { density, opinion, pooled };
