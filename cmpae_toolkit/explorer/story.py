@@ -27,25 +27,25 @@ from .state import AS_IT_IS, CORRECTS, SURER, Order, WhatIf, explore, labelled_v
 SHOWN = [(text, change, cross) for text, change, cross in changes(0) if change in (AS_IT_IS, WhatIf(mute=("visual",)))]
 
 
-def export_story(path: str | Path, run: Run | None = None, video_set: VideoSet | None = None) -> Path:
-    """Writes the story as one HTML file of about 170 kB, by default of the shipped model and the simulated set's test split.
-
-    Raises InputError where the set has no video of the kind that a step needs, or the run no evidence of two kinds.
+def export_story(path: str | Path) -> Path:
+    """Writes the story of the shipped model and the simulated set's test split as one HTML file of about 170 kB.
 
     >>> import tempfile
     >>> export_story(f"{tempfile.mkdtemp()}/story.html").stat().st_size < 400_000
     True
     """
-    run, video_set = run or shipped_run(), video_set or load("small", "test")
-    values, words = story_of(run, video_set)
+    values, words = story_of(shipped_run(), load("small", "test"))
     style, *scripts, template = ((HERE / f).read_text(encoding="utf-8") for f in ("view.css", "view.js", "story.js", "story.html"))
     parts = {"style": style, "script": "\n".join(scripts), "data": as_json(values)} | words
     write_text(path, Template(template).substitute(parts))
     return Path(path)
 
 
-def story_of(run: Run, video_set: VideoSet) -> tuple[dict[str, Any], dict[str, str]]:
-    """Finds the videos that tell the story: what `story.js` needs, and the numbers and names that stand in the page's text."""
+def story_of(run: Run, video_set: VideoSet) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Finds the videos that tell the story: what `story.js` needs, and the numbers and names that stand in the page's text.
+
+    Raises InputError where the set has no video of the kind that a step needs, or the run no evidence of two kinds.
+    """
     if video_set.reference is None or video_set.weak_labels is None:
         raise InputError(f"{video_set.title}: the story needs videos with a reference and weak labels.")
     evidence, blank = predict(run.model, video_set), without_picture(run.model, video_set)
