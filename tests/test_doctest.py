@@ -28,7 +28,6 @@ def test_examples(name):
 @pytest.mark.parametrize("room", (*WINGS, *CORE))
 def test_every_public_function_has_an_example(room):
     module = importlib.import_module(f"cmpae_toolkit.{room}")
-    public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
-    functions = {name: f for name in public if inspect.isfunction(f := getattr(module, name)) and f.__module__.startswith("cmpae_toolkit")}
-    own = functions if hasattr(module, "__all__") else {n: f for n, f in functions.items() if f.__module__ == module.__name__}
-    assert own and not [name for name, function in own.items() if ">>>" not in (function.__doc__ or "")]
+    own = [name for name, x in vars(module).items() if not name.startswith("_") and getattr(x, "__module__", "") == module.__name__]
+    functions = {name: f for name in getattr(module, "__all__", own) if inspect.isfunction(f := getattr(module, name))}
+    assert functions and not [name for name, function in functions.items() if ">>>" not in (function.__doc__ or "")]
