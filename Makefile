@@ -14,13 +14,14 @@ export CMPAE_DATA
 # more for JupyterLab or the explorer, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer lint bench docs notebooks course checkpoint films clean
+.PHONY: help run test lab explorer story lint bench docs notebooks course checkpoint films clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
 	@echo "make test        all tests: pytest and every notebook, those of docs among them"
 	@echo "make lab         open the notebooks in JupyterLab, at the start page"
 	@echo "make explorer    the evidence explorer as a page, every video of the test split"
+	@echo "make story       the page that explains evidence from a coin on: docs/story.html"
 	@echo "make docs        build README, docs, course and reference as one site: build/site/index.html"
 	@echo "make notebooks   run all notebooks and save their outputs, and their figures in figures/"
 	@echo "make course      the student's and the instructor's edition of the course: build/course"
@@ -48,6 +49,9 @@ lab: $(READY)
 
 explorer: $(READY)
 	$(BIN)/cmpae explorer --data "$(CMPAE_DATA)" $(OPTIONS)
+
+story: $(READY)
+	$(BIN)/python -c 'from cmpae_toolkit.explorer import export_story; print(export_story("docs/story.html"))'
 
 lint: $(READY)
 	$(BIN)/ruff check .

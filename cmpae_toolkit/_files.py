@@ -29,7 +29,11 @@ MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a process number
 
 
 def home() -> Path:
-    """Names the folder of downloads and packed stores: the environment's CMPAE_HOME, else the platform's data folder."""
+    """Names the folder of downloads and packed stores: the environment's CMPAE_HOME, else the platform's data folder.
+
+    >>> isinstance(home(), Path)
+    True
+    """
     chosen = os.environ.get("CMPAE_HOME")
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("cmpae_toolkit", appauthor=False)
 

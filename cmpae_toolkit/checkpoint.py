@@ -31,7 +31,12 @@ MODEL, CONFIG, HISTORY, STATE = "model.safetensors", "config.json", "history.csv
 
 @dataclass
 class Run:
-    """What training leaves: the model with the weights of the best epoch, the history (a row an epoch) and the thresholds."""
+    """What training leaves: the model with the weights of the best epoch, the history (a row an epoch) and the thresholds.
+
+    >>> run = shipped_run()
+    >>> run.config.method, len(run.history) == run.config.epochs
+    ('cmpae', True)
+    """
 
     model: Method
     history: pd.DataFrame
@@ -63,7 +68,11 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """The run saved in a folder, its model on the CPU in eval mode. Raises InputError naming the missing or broken file."""
+    """The run saved in a folder, its model on the CPU in eval mode. Raises InputError naming the missing or broken file.
+
+    >>> load_run(SHIPPED["paper"]).config.width
+    128
+    """
     folder = Path(folder)
     description = read_json(folder / CONFIG)
     try:
@@ -91,7 +100,13 @@ def _read_history(path: Path) -> pd.DataFrame:
 
 
 def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: Path | str) -> None:
-    """Copies parameters by name. Raises InputError when they are of another configuration, or no finite floating-point numbers."""
+    """Copies parameters by name. Raises InputError when they are of another configuration, or no finite floating-point numbers.
+
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> load_parameters(layer, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, "an example")
+    >>> layer(torch.ones(2)).item()
+    2.0
+    """
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in tensors.items()}
     if wanted != given:
@@ -109,7 +124,13 @@ def load_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: 
 
 
 def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
-    """Raises InputError, naming the first, where weights are not all finite."""
+    """Raises InputError, naming the first, where weights are not all finite.
+
+    >>> check_finite({"bias": torch.tensor([float("nan")])}, "an example")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     for name, value in tensors.items():
         if not bool(value.isfinite().all()):
             raise InputError(f"{source}: {name} holds values that are not finite; training diverged, or the file was damaged.")
@@ -168,12 +189,20 @@ SHIPPED = {"paper": ASSETS / "simulated_small", "improved": ASSETS / "simulated_
 
 
 def shipped_run(preset: str = "paper") -> Run:
-    """A trained run that comes with the package: a preset of `SHIPPED` on the simulated `small` set."""
+    """A trained run that comes with the package: a preset of `SHIPPED` on the simulated `small` set.
+
+    >>> shipped_run().model.spec.categories[:2]
+    ('Speech', 'Car')
+    """
     return load_run(SHIPPED[preset])
 
 
 def versions() -> dict[str, str]:
-    """What a result was made with."""
+    """What a result was made with.
+
+    >>> "torch" in versions()
+    True
+    """
     return {
         "cmpae_toolkit": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
         "platform": platform.platform(terse=True), "threads": str(torch.get_num_threads()),
@@ -181,7 +210,12 @@ def versions() -> dict[str, str]:
 
 
 def provenance(run: Run, test_set: VideoSet, device: str | None = None) -> dict[str, Any]:
-    """What every stored result says of where it comes from: data, config, what was chosen on val, device and versions."""
+    """What every stored result says of where it comes from: data, config, what was chosen on val, device and versions.
+
+    >>> from cmpae_toolkit import load
+    >>> sorted(provenance(shipped_run(), load("small", "test")))
+    ['best_epoch', 'config', 'data', 'device', 'thresholds', 'versions']
+    """
     return {
         "data": run.data | {"title": test_set.title, "test_checksum": test_set.checksum()}, "config": run.config.to_dict(),
         "best_epoch": run.best_epoch, "thresholds": run.thresholds.to_dict(), "device": str(choose_device(device)),
@@ -190,7 +224,11 @@ def provenance(run: Run, test_set: VideoSet, device: str | None = None) -> dict[
 
 
 def machine() -> dict[str, Any]:
-    """Processors, graphics processors with their memory, and the free disk where downloads are kept."""
+    """Processors, graphics processors with their memory, and the free disk where downloads are kept.
+
+    >>> sorted(machine())
+    ['cpu', 'cpus', 'disk_free_gb', 'gpus']
+    """
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return {
         "cpu": platform.processor() or platform.machine(), "cpus": os.cpu_count(),

@@ -252,7 +252,11 @@ def _is_ave(data_name: str) -> bool:
 
 
 def preset_for(data_name: str, preset: str | None = None) -> str:
-    """The preset's name: the given one, else CMPAE_PRESET, else "ave" for AVE (real or simulated), else "paper"."""
+    """The preset's name: the given one, else CMPAE_PRESET, else "ave" for AVE (real or simulated), else "paper".
+
+    >>> preset_for("small", "released")
+    'released'
+    """
     preset = preset or os.environ.get("CMPAE_PRESET") or ("ave" if _is_ave(data_name) else "paper")
     if preset not in presets:
         raise InputError(f"there is no preset {preset!r}: use one of {', '.join(presets)}.")
@@ -320,7 +324,13 @@ class DataSpec:
 
 
 def check_same_data(spec: DataSpec, other: DataSpec, what: str) -> None:
-    """Raises InputError, naming the difference, when a model made for `spec` cannot read data of `other`."""
+    """Raises InputError, naming the difference, when a model made for `spec` cannot read data of `other`.
+
+    >>> check_same_data(DataSpec(("Dog",), 10), DataSpec(("Cat",), 10), "the set")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     if spec.categories != other.categories:
         odd = sorted(set(spec.categories) ^ set(other.categories)) or ["their order"]
         raise InputError(f"{what} has other categories than the checkpoint was trained for ({', '.join(odd[:4])} differ).")

@@ -21,7 +21,11 @@ ANSWER_STEPS = 101  # candidates for AVE's one threshold: 0, 0.01, ..., 1
 class Thresholds:
     """Parsing: a category is open in a modality where its video probability reaches `video` (modality, category), and active
     in the snippets whose probability reaches `snippet` (modality, category). Localization: `both`, what the product of the audio
-    and visual snippet probability must reach. All comparisons are >=; values in 0..1."""
+    and visual snippet probability must reach. All comparisons are >=; values in 0..1.
+
+    >>> Thresholds(("Speech", "Dog"), video=np.full((2, 2), 0.5), snippet=np.full((2, 2), 0.4)).gate
+    'modality'
+    """
 
     categories: tuple[str, ...]
     video: np.ndarray
@@ -80,6 +84,11 @@ def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thres
     """Probabilities -> boolean rolls (video, modality, snippet, category).
 
     `snippet` (video, modality, snippet, category), `video` (video, modality, category), `joint` (video, category).
+
+    >>> thresholds = Thresholds(("Dog",), video=np.full((2, 1), 0.5), snippet=np.full((2, 1), 0.5))
+    >>> snippet, video = np.array([0.2, 0.7, 0.9]).reshape(1, 1, 3, 1).repeat(2, axis=1), np.array([[[0.8], [0.3]]])
+    >>> event_rolls(snippet, video, np.array([[0.8]]), thresholds)[0, :, :, 0].astype(int).tolist()  # the visual video is closed
+    [[0, 1, 1], [0, 0, 0]]
     """
     gate = video if thresholds.gate == "modality" else np.broadcast_to(np.asarray(joint)[:, None], np.shape(video))
     is_open = np.asarray(gate) >= thresholds.video
@@ -87,7 +96,14 @@ def event_rolls(snippet: np.ndarray, video: np.ndarray, joint: np.ndarray, thres
 
 
 def decode(evidence, thresholds: Thresholds) -> np.ndarray:
-    """Boolean rolls (video, modality, snippet, category) of a method's `Evidence`; nothing happens where there is no snippet."""
+    """Boolean rolls (video, modality, snippet, category) of a method's `Evidence`; nothing happens where there is no snippet.
+
+    >>> from cmpae_toolkit import load, predict
+    >>> from cmpae_toolkit.checkpoint import shipped_run
+    >>> run, videos = shipped_run(), load("small", "test").subset(range(4))
+    >>> decode(predict(run.model, videos), run.thresholds).shape
+    (4, 2, 10, 25)
+    """
     p = probabilities(evidence)
     if evidence.answer is not None:
         roll = _roll_of_answers(evidence.answer.cpu().numpy(), p["snippet"].shape)
@@ -107,7 +123,16 @@ def _roll_of_answers(answer: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def choose_answer_threshold(evidence, reference: np.ndarray, start: Thresholds) -> Thresholds:
-    """For AVE: the threshold on audio x visual snippet probability with the best accuracy on validation (ties: the larger)."""
+    """For AVE: the threshold on audio x visual snippet probability with the best accuracy on validation (ties: the larger).
+
+    >>> from cmpae_toolkit.method import Evidence
+    >>> from cmpae_toolkit.opinion import PointEstimate
+    >>> heard = PointEstimate(torch.tensor([0.9, 0.3]).view(1, 1, 2, 1).expand(1, 2, 2, 1))  # in the first of two seconds
+    >>> start = Thresholds(("Dog",), np.full((2, 1), 0.5), np.full((2, 1), 0.5), both=0.25)
+    >>> reference = np.array([True, False]).reshape(1, 1, 2, 1).repeat(2, axis=1)
+    >>> choose_answer_threshold(Evidence(heard, heard[:, :, 0], heard[:, 0, 0]), reference, start).both > 0.25
+    True
+    """
     chosen, product = _answer_and_product(probabilities(evidence))
     right = metrics.answers(reference)
     is_event, is_background = right == chosen[:, None], right == reference.shape[3]
@@ -124,12 +149,26 @@ def _answer_and_product(p: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.nda
 
 
 def probabilities(evidence) -> dict[str, np.ndarray]:
-    """The snippet, video and joint probabilities of an `Evidence` as arrays."""
+    """The snippet, video and joint probabilities of an `Evidence` as arrays.
+
+    >>> from cmpae_toolkit import load, predict
+    >>> from cmpae_toolkit.checkpoint import shipped_run
+    >>> {k: p.shape for k, p in probabilities(predict(shipped_run().model, load("small", "test").subset(range(4)))).items()}
+    {'snippet': (4, 2, 10, 25), 'video': (4, 2, 25), 'joint': (4, 25)}
+    """
     return {name: getattr(evidence, name).probability.detach().cpu().numpy() for name in ("snippet", "video", "joint")}
 
 
 def choose_thresholds(config: MethodConfig, evidence, reference: np.ndarray, start: Thresholds) -> Thresholds:
-    """`choose_video_thresholds` for each modality that the config names, one after the other from `start`."""
+    """`choose_video_thresholds` for each modality that the config names, one after the other from `start`.
+
+    >>> from cmpae_toolkit import load, predict
+    >>> from cmpae_toolkit.checkpoint import shipped_run
+    >>> run, videos = shipped_run(), load("small", "val").subset(range(8))
+    >>> config = run.config.changed(search_thresholds=("visual",))
+    >>> choose_thresholds(config, predict(run.model, videos), videos.reference, run.thresholds).video.shape
+    (2, 25)
+    """
     for modality in config.search_thresholds:
         candidates, shrinkage = config.threshold_candidates, config.threshold_shrinkage
         start = choose_video_thresholds(evidence, reference, start, modality, candidates, shrinkage)
@@ -145,6 +184,13 @@ def choose_video_thresholds(
     threshold changes only that category's term in each video's mean. Cost: linear in videos, categories and candidates.
     A `reference` of weak labels (video, category) asks for the best video-level F instead. `shrinkage` in 0..1 draws what was found
     back towards `start`, for validation sets in which a category occurs a few times only.
+
+    >>> from cmpae_toolkit import load, predict
+    >>> from cmpae_toolkit.checkpoint import shipped_run
+    >>> run, videos = shipped_run(), load("small", "val").subset(range(8))
+    >>> found = choose_video_thresholds(predict(run.model, videos), videos.reference, run.thresholds, "audio", (0.4, 0.6))
+    >>> sorted(set(found.video[0].tolist()))
+    [0.6]
     """
     m = MODALITIES.index(modality)
     p = probabilities(evidence)
@@ -178,6 +224,12 @@ def event_table(rolls: np.ndarray, evidence, categories: Sequence[str], names: S
 
     Probability and vacuity are means over the event's snippets (of both modalities for the track audio_visual); the vacuity is None
     where it is unknown. `rolls` and the evidence are (video, modality, snippet, category).
+
+    >>> from cmpae_toolkit.method import Evidence
+    >>> from cmpae_toolkit.opinion import PointEstimate
+    >>> sure = PointEstimate(torch.full((1, 2, 3, 1), 0.75))
+    >>> event_table(np.array([[[[0], [1], [1]], [[0], [0], [0]]]], bool), Evidence(sure, sure, sure), ["Dog"], ["a"])
+    [{'filename': 'a', 'onset': 1, 'offset': 3, 'category': 'Dog', 'track': 'audio', 'probability': 0.75, 'vacuity': None}]
     """
     snippet = probabilities(evidence)["snippet"]
     vacuity = evidence.snippet.vacuity

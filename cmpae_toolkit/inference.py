@@ -33,6 +33,10 @@ def predict(
 
     By default as the method infers (`Method.infer`). `cross_attention`: True or False asks for one plain pass of that kind. `loader`:
     of this set, where it is predicted more than once. Raises InputError where model and data do not fit, or an answer is not finite.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> predict(checkpoint.shipped_run().model, load("small", "test").subset(range(4))).snippet.vacuity.shape
+    torch.Size([4, 2, 10, 25])
     """
     check_same_data(model.spec, video_set.spec, video_set.title)
     if not len(video_set):
@@ -72,6 +76,10 @@ def evaluate(run: Run, video_set: VideoSet, *, one_sided: bool = False) -> dict[
 
     `one_sided` adds "audible_only" and "visible_only" to each level. A set with weak labels alone is scored at video level
     (`metrics.video_scores`). Raises InputError when it has no labels at all.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> list(evaluate(checkpoint.shipped_run(), load("small", "test").subset(range(4)))["event"])
+    ['audio', 'visual', 'audio_visual', 'type', 'event']
     """
     _check_labels(video_set)
     return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.yardstick, one_sided)
@@ -84,6 +92,14 @@ def evaluate_events(
 
     `config` says the task. Raises InputError when the file cannot be read, names a video or a category that the set does not have,
     or when the set has no labels.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import data, presets
+    >>> videos = data.load("small", "test").subset(range(4))
+    >>> event = {"filename": videos.filenames[0], "onset": 0.0, "offset": 3.0, "category": "Speech", "track": "audio"}
+    >>> path = data.write_events(f"{tempfile.mkdtemp()}/events.csv", [event], "csv")
+    >>> list(evaluate_events(path, videos, presets["paper"]))
+    ['segment', 'event']
     """
     _check_labels(video_set)
     return score(config, data.rolls_of(data.read_events(path), video_set), video_set.yardstick, one_sided)
@@ -98,6 +114,10 @@ def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one
     """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets.
 
     `reference` is a roll, or (video, category) where there are weak labels alone: then `metrics.video_scores`.
+
+    >>> from cmpae_toolkit import presets
+    >>> score(presets["paper"], np.zeros((1, 2, 10, 3), bool), np.zeros((1, 2, 10, 3), bool))["segment"]["type"]
+    100.0
     """
     if np.ndim(reference) == 2:
         return metrics.video_scores(estimate, reference)
@@ -109,7 +129,12 @@ def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one
 
 def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
     """Named results of `f_scores` or `video_scores` as a table: a row each, columns (level, score), in percent; one-sided ones where
-    all have them."""
+    all have them.
+
+    >>> roll = np.ones((1, 2, 10, 3), bool)
+    >>> score_table({"perfect": metrics.f_scores(roll, roll)}).shape
+    (1, 10)
+    """
     more = metrics.ONE_SIDED if scores and all(_has_one_sided(each) for each in scores.values()) else ()
     video_level = [("video", name) for name in next(iter(scores.values()), {}).get("video", ())]
     pairs = video_level or [(level, name) for level in metrics.LEVELS for name in (*metrics.SCORES, *more)]
@@ -119,7 +144,13 @@ def score_table(scores: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
 
 
 def with_floors(name: str, scores: dict[str, dict[str, float]], video_set: VideoSet) -> pd.DataFrame:
-    """A result and, beside it, the two floors it must be read against."""
+    """A result and, beside it, the two floors it must be read against.
+
+    >>> from cmpae_toolkit import load
+    >>> videos = load("small", "test").subset(range(4))
+    >>> list(with_floors("perfect", metrics.f_scores(videos.reference, videos.reference), videos).index)
+    ['perfect', 'predict nothing', 'true weak labels everywhere']
+    """
     return score_table({name: scores, **floors(video_set, _has_one_sided(scores))})
 
 
@@ -128,7 +159,12 @@ def _has_one_sided(scores: dict[str, dict[str, float]]) -> bool:
 
 
 def floors(video_set: VideoSet, one_sided: bool = False) -> dict[str, dict[str, dict[str, float]]]:
-    """`metrics.floors` of a data set, at video level without a reference; only "predict nothing" where it has no weak labels."""
+    """`metrics.floors` of a data set, at video level without a reference; only "predict nothing" where it has no weak labels.
+
+    >>> from cmpae_toolkit import load
+    >>> list(floors(load("small", "test").subset(range(4))))
+    ['predict nothing', 'true weak labels everywhere']
+    """
     if video_set.reference is None:
         return metrics.video_floors(video_set.weak_labels)
     if video_set.weak_labels is None:
@@ -137,7 +173,12 @@ def floors(video_set: VideoSet, one_sided: bool = False) -> dict[str, dict[str, 
 
 
 def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
-    """AVE's accuracy in percent of answering background everywhere, and the true category of the video everywhere."""
+    """AVE's accuracy in percent of answering background everywhere, and the true category of the video everywhere.
+
+    >>> from cmpae_toolkit import load
+    >>> list(accuracy_floors(load("small", "test").subset(range(4))))
+    ['background everywhere', 'true category everywhere']
+    """
     right = metrics.answers(video_set.reference)
     painted = metrics.answers(np.broadcast_to(video_set.weak_labels[:, None, None] > 0.5, video_set.reference.shape))
     background = np.full_like(right, len(video_set.categories))
@@ -157,6 +198,12 @@ def write_predictions(
     and each modality's video-level probability and vacuity by category. `formats`: further ones of `data.write_events`, each in a
     folder of its own. `clips`: of which film each video is a part, and where it starts there in seconds; events are then those of
     films, joined where clips meet. Nothing is written before all of it is known to be finite, and the two files only together.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> made = write_predictions(checkpoint.shipped_run(), load("small", "test").subset(range(4)), tempfile.mkdtemp(), progress=False)
+    >>> [path.name for path in made]
+    ['events.csv', 'events.json']
     """
     evidence = predict(run.model, video_set, progress=progress)
     rows = decode.event_table(run.model.decode(evidence, run.thresholds), evidence, video_set.categories, video_set.filenames)

@@ -14,12 +14,21 @@ from .errors import InputError
 
 
 def smooth(label: Float[Tensor, "*any"], strength: float) -> Float[Tensor, "*any"]:
-    """s y + (1 - s) / 2: 1 becomes 0.95 and 0 becomes 0.05 for s = 0.9."""
+    """s y + (1 - s) / 2: 1 becomes 0.95 and 0 becomes 0.05 for s = 0.9.
+
+    >>> smooth(torch.tensor([0.0, 1.0]), 0.5).tolist()
+    [0.25, 0.75]
+    """
     return strength * label + (1 - strength) / 2
 
 
 def training_labels(weak_label: Float[Tensor, "video category"], config: HANConfig) -> Float[Tensor, "video modality category"]:
-    """The weak label for each modality, smoothed with that modality's strength."""
+    """The weak label for each modality, smoothed with that modality's strength.
+
+    >>> from cmpae_toolkit import presets
+    >>> training_labels(torch.tensor([[1.0, 0.0]]), presets["paper"].changed(visual_smoothing=0.5)).tolist()
+    [[[1.0, 0.0], [0.75, 0.25]]]
+    """
     return torch.stack([smooth(weak_label, s) for s in (config.audio_smoothing, config.visual_smoothing)], dim=1)
 
 
@@ -33,6 +42,11 @@ def noise_ratios(
 
     `probability`: the estimator's, of the whole training set in order; its mean is the mean of batch means, as JoMoLD takes it.
     Categories without a positive label get 0. Videos that lack a modality (`present`) say nothing of its labels.
+
+    >>> from cmpae_toolkit import presets
+    >>> probability = torch.tensor([0.9, 0.9, 0.9, 0.1]).view(4, 1, 1).expand(4, 2, 1)
+    >>> noise_ratios(probability, torch.ones(4, 1), presets["paper"]).tolist()  # a visual one is noisy below 1.8 times the mean
+    [[0.25], [1.0]]
     """
     if present is not None:
         return _ratios_of_present(probability, weak_label, config, present)
@@ -55,6 +69,10 @@ def warm_up(epoch: int, batch: int, batches: int, config: JoMoLDConfig) -> float
     """The factor in 0..1 on the noise ratios; `epoch` counts from 1, `batch` from 0.
 
     "linear" grows over the first `noise_warm_up_epochs`; "released" is what the public code does: 0 in epoch 1, then 1.
+
+    >>> from cmpae_toolkit import presets
+    >>> warm_up(1, 0, 10, presets["paper"]), warm_up(2, 0, 10, presets["paper"])
+    (0.0, 1.0)
     """
     if config.noise_warm_up == "released":
         return 0.0 if epoch == 1 else 1.0
@@ -64,7 +82,13 @@ def warm_up(epoch: int, batch: int, batches: int, config: JoMoLDConfig) -> float
 
 
 def check_ratios(ratios: Float[Tensor, "modality category"]) -> None:
-    """Raises InputError on noise ratios outside 0..1: they are shares of labels."""
+    """Raises InputError on noise ratios outside 0..1: they are shares of labels.
+
+    >>> check_ratios(torch.tensor([[0.0, 1.5]]))
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     if not bool(((ratios >= 0) & (ratios <= 1)).all()):
         raise InputError("noise ratios are shares of labels: each must lie in 0..1.")
 
@@ -80,6 +104,10 @@ def remove_noisy_labels(
     A modality's label is dropped when, among the n positives, the other modality's loss is among the k smallest and its own
     among the k largest, k = floor(ratio n). A positive is a label above 0.5. `check_ratios` looks at the ratios once, not here,
     where a GPU would have to be waited for in every batch.
+
+    >>> losses = torch.tensor([[[9.0], [0.1]], [[0.1], [0.1]]])  # of two videos, modality by modality
+    >>> remove_noisy_labels(torch.ones(2, 2, 1), losses, torch.full((2, 1), 0.5)).squeeze(2).tolist()
+    [[0.0, 1.0], [1.0, 1.0]]
     """
     ratios = ratios.to(device=labels.device, dtype=torch.float64 if labels.device.type != "mps" else torch.float32)
     positive = labels > 0.5

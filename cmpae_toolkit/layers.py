@@ -42,7 +42,12 @@ class Embedding(nn.Module):
 
 
 def embeddings(spec: DataSpec, width: int, activation: str = "none") -> nn.ModuleDict:
-    """An embedding for each modality of the data. Raises InputError where a modality has no stream."""
+    """An embedding for each modality of the data. Raises InputError where a modality has no stream.
+
+    >>> from cmpae_toolkit import load
+    >>> list(embeddings(load("tiny", "test").spec, width=8))
+    ['audio', 'visual']
+    """
     streams = {m: spec.of_modality(m) for m in MODALITIES}
     if not all(streams.values()):
         raise InputError(f"the data have the streams {sorted(spec.streams)}: at least one of each modality is needed.")
@@ -189,12 +194,20 @@ class TemporalAttention(nn.Module):
 
 
 def masked(x: Tensor, valid: Tensor | None) -> Tensor:
-    """`x` with zeros where there is no snippet; `valid` covers its first axes."""
+    """`x` with zeros where there is no snippet; `valid` covers its first axes.
+
+    >>> masked(torch.ones(2, 3), torch.tensor([True, False])).tolist()
+    [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    """
     return x if valid is None else x * _spread(valid, x)
 
 
 def softmax_over(x: Tensor, axis: int, valid: Tensor | None) -> Tensor:
-    """A softmax over one axis that leaves out what does not exist; all zeros where nothing does."""
+    """A softmax over one axis that leaves out what does not exist; all zeros where nothing does.
+
+    >>> softmax_over(torch.zeros(3), 0, torch.tensor([True, True, False])).tolist()
+    [0.5, 0.5, 0.0]
+    """
     if valid is None:
         return x.softmax(dim=axis)
     exists = _spread(valid, x).expand_as(x)
@@ -203,14 +216,23 @@ def softmax_over(x: Tensor, axis: int, valid: Tensor | None) -> Tensor:
 
 
 def mean_over_modalities(x: Float[Tensor, "video modality *rest"], valid: Tensor | None) -> Float[Tensor, "video *rest"]:  # noqa: F821
-    """The mean over the modalities that a video has, of values that are 0 in a modality that it lacks."""
+    """The mean over the modalities that a video has, of values that are 0 in a modality that it lacks.
+
+    >>> only_audio = torch.tensor([[[True, True], [False, False]]])  # (video, modality, snippet)
+    >>> mean_over_modalities(torch.tensor([[[4.0, 4.0], [0.0, 0.0]]]), only_audio).tolist()
+    [[4.0, 4.0]]
+    """
     if valid is None:
         return x.mean(1)
     return x.sum(1) / _spread(valid.any(2).sum(1).clamp_min(1), x[:, 0])
 
 
 def mean_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor | None) -> Float[Tensor, "video category"]:
-    """The mean over the snippets that exist in either modality."""
+    """The mean over the snippets that exist in either modality.
+
+    >>> mean_over_snippets(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[[True, True, False]] * 2])).tolist()
+    [[2.0]]
+    """
     if valid is None:
         return x.mean(1)
     exists = valid.any(1)
@@ -267,7 +289,11 @@ class Recurrent(nn.LSTM):
 
 
 def max_over_snippets(x: Float[Tensor, "video snippet category"], valid: Tensor | None) -> Float[Tensor, "video category"]:
-    """The maximum over the snippets that exist in either modality, category by category; 0 where none does."""
+    """The maximum over the snippets that exist in either modality, category by category; 0 where none does.
+
+    >>> max_over_snippets(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[[True, True, False]] * 2])).tolist()
+    [[3.0]]
+    """
     if valid is None:
         return x.amax(1)
     exists = valid.any(1)
@@ -302,7 +328,11 @@ def attend(
     attention: nn.MultiheadAttention, x: Float[Tensor, "video snippet width"], memory: Float[Tensor, "video other width"],
     exists: Bool[Tensor, "video other"] | None = None,
 ) -> Float[Tensor, "video snippet width"]:
-    """What each snippet draws from what there is of a memory; nothing where there is nothing."""
+    """What each snippet draws from what there is of a memory; nothing where there is nothing.
+
+    >>> attend(nn.MultiheadAttention(8, 2, batch_first=True), torch.ones(1, 10, 8), torch.ones(1, 4, 8)).shape
+    torch.Size([1, 10, 8])
+    """
     if exists is None:
         return attention(x, memory, memory, need_weights=False)[0]
     anything = exists.any(-1, keepdim=True)  # a softmax over nothing would be NaN

@@ -87,6 +87,10 @@ def fisher_risk(opinion: Opinion, label: Float[Tensor, "*any"], weight: float = 
     (psi1(alpha) + psi1(beta)) ((y - p)^2 + p (1 - p) / (S + 1)) - weight log det I(alpha, beta), psi1 the trigamma function: where
     there is little evidence the label counts more, and the determinant keeps evidence from growing for the sake of a small
     loss. Changed for several labels: a Beta a category in place of one Dirichlet. `weight` is their lambda_1.
+
+    >>> vacuous_and_sure = Opinion(torch.tensor([0.0, 6.0]), torch.tensor([0.0, 0.0]))
+    >>> [round(x, 2) for x in fisher_risk(vacuous_and_sure, torch.ones(2)).tolist()]
+    [1.1, 0.07]
     """
     alpha, beta = (x.to(_wide(x)).clamp_max(LARGEST_FISHER_LOG).exp() for x in (opinion.log_alpha, opinion.log_beta))
     information = (torch.polygamma(1, alpha) + torch.polygamma(1, beta)).to(label.dtype)
@@ -98,6 +102,9 @@ def log_det_fisher(opinion: Opinion) -> Float[Tensor, "*any"]:
     """log det of the Fisher information of Beta(alpha, beta), diag(psi1(alpha), psi1(beta)) - psi1(S).
 
     About -log(2 S alpha beta) for much evidence, as which it goes on beyond exp(12) of either.
+
+    >>> round(log_det_fisher(Opinion(torch.tensor(0.0), torch.tensor(0.0))).exp().item(), 3)  # of Beta(1, 1)
+    0.584
     """
     log_alpha, log_beta = (x.to(_wide(x)) for x in (opinion.log_alpha, opinion.log_beta))
     over_alpha, over_beta = (F.relu(x - LARGEST_FISHER_LOG) for x in (log_alpha, log_beta))
@@ -114,6 +121,9 @@ def evidence_risk(
     """`Config.risk` for an opinion (Eq. 5 as "log" or "digamma", or another of `RISKS`), Eq. 1 for a sigmoid head's probability.
 
     Raises InputError for a risk that is not there, or gives no value per category.
+
+    >>> round(evidence_risk(Opinion(torch.tensor(6.0), torch.tensor(0.0)), torch.tensor(1.0)).item(), 3)  # log(S / alpha), 8 / 7
+    0.134
     """
     if not isinstance(judgement, Opinion):
         return binary_cross_entropy(judgement.probability, label)
@@ -213,7 +223,13 @@ def mutual_loss(
     joint: Judgement, video: Judgement, weak_label: Float[Tensor, "video category"], config: Config, teacher: str,
     present: Bool[Tensor, "video modality"] | None = None,
 ) -> Float[Tensor, "video category"]:
-    """Eq. 8-10 for one batch, with the paper's ablations: an ablated or unknown vacuity leaves its factor at 1."""
+    """Eq. 8-10 for one batch, with the paper's ablations: an ablated or unknown vacuity leaves its factor at 1.
+
+    >>> from cmpae_toolkit import presets
+    >>> video, joint = Opinion(torch.ones(1, 2, 3), torch.ones(1, 2, 3)), Opinion(torch.ones(1, 3), torch.ones(1, 3))
+    >>> mutual_loss(joint, video, torch.ones(1, 3), presets["paper"], "joint").tolist()  # they agree
+    [[0.0, 0.0, 0.0]]
+    """
     if config.use_modality_selector:
         weights = select_modality(video.probability.detach(), weak_label, config.mutual_tie, present)
     else:
@@ -234,7 +250,11 @@ def mutual_loss(
 def snippet_similarity(
     features: Float[Tensor, "video modality snippet width"], temperature: float = 0.2
 ) -> Float[Tensor, "video snippet snippet"]:
-    """Cosine similarities of a video's audio snippets (rows) and visual snippets (columns), over the temperature."""
+    """Cosine similarities of a video's audio snippets (rows) and visual snippets (columns), over the temperature.
+
+    >>> snippet_similarity(torch.eye(2).expand(1, 2, 2, 2)).tolist()  # cosines 1 and 0 over 0.2
+    [[[5.0, 0.0], [0.0, 5.0]]]
+    """
     audio, visual = F.normalize(features, dim=-1).unbind(1)
     return audio @ visual.transpose(1, 2) / temperature
 
@@ -248,6 +268,10 @@ def contrastive(
     """JoMoLD's contrastive term per audio snippet: -log sum_j s_j softmax_j, s = 1 - smoothing on the snippet at the same time.
 
     Snippets that one modality lacks (`valid`) are no partner of any other, and their own term is 0.
+
+    >>> same_time, other_time = torch.eye(2).expand(1, 2, 2, 2), torch.stack([torch.eye(2), torch.eye(2).flip(0)])[None]
+    >>> bool((contrastive(same_time) < contrastive(other_time)).all())
+    True
     """
     similarity = snippet_similarity(features, temperature)
     snippets = similarity.shape[-1]
@@ -267,13 +291,21 @@ def contrastive(
 def mean_contrastive(
     features: Float[Tensor, "video modality snippet width"], valid: Bool[Tensor, "video modality snippet"] | None = None
 ) -> Float[Tensor, ""]:
-    """The mean of the contrastive term over all snippets that both modalities have."""
+    """The mean of the contrastive term over all snippets that both modalities have.
+
+    >>> round(mean_contrastive(torch.ones(1, 2, 4, 8)).exp().item(), 3)  # four snippets that are all alike
+    4.0
+    """
     terms = contrastive(features, valid=valid)
     return terms.mean() if valid is None else terms.sum() / valid.all(1).sum().clamp_min(1)
 
 
 def of_modality(per_category: Float[Tensor, "video modality category"], modality: int, present: Tensor | None) -> Tensor:
-    """The rows (video, category) of the videos that have a modality; a row of zeros where none has it."""
+    """The rows (video, category) of the videos that have a modality; a row of zeros where none has it.
+
+    >>> of_modality(torch.ones(2, 2, 1), 1, torch.tensor([[True, True], [True, False]])).tolist()  # the second has no picture
+    [[1.0]]
+    """
     if present is None:
         return per_category[:, modality]
     rows = per_category[present[:, modality], modality]
@@ -293,6 +325,12 @@ def training_losses(
     `labels` are the training labels of each modality; the joint branch and mutual learning see the weak label. Videos are averaged,
     categories summed or averaged (`config.reduction`); a video counts only in the modalities that it has (`evidence.valid`). Terms
     of weight 0 are left out. `epoch` counts from 1.
+
+    >>> from cmpae_toolkit import method, presets
+    >>> one = lambda *shape: Opinion(torch.ones(shape), torch.ones(shape))
+    >>> found = method.Evidence(one(1, 2, 4, 3), one(1, 2, 3), one(1, 3), features=torch.ones(1, 2, 4, 8))
+    >>> list(training_losses(found, torch.ones(1, 2, 3), torch.ones(1, 3), presets["paper"]))
+    ['audio', 'visual', 'joint', 'contrastive', 'mutual']
     """
     def reduce(per_category: Tensor) -> Tensor:
         return per_category.sum(-1).mean() if config.reduction == "sum" else per_category.mean()
@@ -313,7 +351,12 @@ def training_losses(
 
 
 def kl_share(config: Config, epoch: int) -> float:
-    """How much of its weight the KL term has in an epoch (from 1): it grows linearly over `kl_epochs`; 0 where it is off."""
+    """How much of its weight the KL term has in an epoch (from 1): it grows linearly over `kl_epochs`; 0 where it is off.
+
+    >>> from cmpae_toolkit import presets
+    >>> [kl_share(presets["paper"].changed(kl_weight=1.0), epoch) for epoch in (1, 5, 20)]
+    [0.1, 0.5, 1.0]
+    """
     return min(1.0, epoch / config.kl_epochs) if config.kl_weight else 0.0
 
 

@@ -44,7 +44,13 @@ def f_scores(estimate: np.ndarray, reference: np.ndarray, one_sided: bool = Fals
 
 
 def scores_per_video(estimate: np.ndarray, reference: np.ndarray, one_sided: bool = False) -> dict[str, dict[str, np.ndarray]]:
-    """Computes the scores of `f_scores` before the mean over videos, as arrays (video,) in 0..1. Raises InputError as it does."""
+    """Computes the scores of `f_scores` before the mean over videos, as arrays (video,) in 0..1. Raises InputError as it does.
+
+    >>> roll = np.zeros((2, 2, 10, 3), bool)
+    >>> roll[0, :, 2:5, 1] = True
+    >>> scores_per_video(np.zeros_like(roll), roll)["segment"]["type"].tolist()  # nothing is found, and nothing is there
+    [0.0, 1.0]
+    """
     estimate, reference = _checked(estimate, reference)
     result = {}
     for level, count in (("segment", segment_counts), ("event", event_counts)):
@@ -64,6 +70,11 @@ def category_scores(estimate: np.ndarray, reference: np.ndarray, one_sided: bool
     The result is `{"segment": {"audio", "visual", "audio_visual"}, "event": {...}}` of arrays (category,), NaN where a category occurs
     in no roll of a track; `one_sided` adds tracks as in `f_scores`. It is not the usual headline, which averages within each video
     first; there a frequent category counts in many videos. Raises InputError as `f_scores` does.
+
+    >>> roll = np.zeros((1, 2, 10, 2), bool)
+    >>> roll[0, :, 2:6, 1] = True
+    >>> category_scores(roll, roll)["event"]["audio"].tolist()
+    [nan, 100.0]
     """
     estimate, reference = _checked(estimate, reference)
     result = {}
@@ -80,7 +91,13 @@ VIDEO_SCORES = ("micro", "macro")  # against weak labels alone
 
 
 def video_level(roll: np.ndarray) -> np.ndarray:
-    """Tells which categories a roll has anywhere in a video: (video, modality, snippet, category) -> (video, category)."""
+    """Tells which categories a roll has anywhere in a video: (video, modality, snippet, category) -> (video, category).
+
+    >>> roll = np.zeros((1, 2, 10, 3), bool)
+    >>> roll[0, 1, 4, 2] = True
+    >>> video_level(roll).tolist()
+    [[False, False, True]]
+    """
     return np.asarray(roll, dtype=bool).any(axis=(1, 2))
 
 
@@ -108,7 +125,11 @@ def video_scores(estimate: np.ndarray, labels: np.ndarray) -> dict[str, dict[str
 
 
 def video_floors(labels: np.ndarray) -> dict[str, dict[str, dict[str, float]]]:
-    """Scores two answers that a video-level result must be read against: nothing, and every category in every video."""
+    """Scores two answers that a video-level result must be read against: nothing, and every category in every video.
+
+    >>> list(video_floors(np.array([[1, 0, 0], [0, 1, 1]])))
+    ['predict nothing', 'every category everywhere']
+    """
     labels = np.asarray(labels)
     everything = np.ones((len(labels), 2, 1, labels.shape[1]), dtype=bool)
     return {
@@ -132,6 +153,9 @@ def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
     """Takes one number of `f_scores`: "mean" (of all ten), level and track as in "event.audio", or "accuracy" where there is one.
 
     Of `video_scores`, which know no tracks, it is always the mean. Raises InputError on other names.
+
+    >>> pick_score({"segment": {"audio": 50.0, "type": 40.0}, "event": {"audio": 30.0}}, "event.audio")
+    30.0
     """
     if name == "mean" or ("video" in scores and name != "accuracy"):
         return mean_score(scores)
@@ -198,13 +222,25 @@ def events(roll: np.ndarray, axis: int = -2) -> np.ndarray:
 
 
 def segment_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Counts true positives, false positives and false negatives in snippets: (3, video, track, category)."""
+    """Counts true positives, false positives and false negatives in snippets: (3, video, track, category).
+
+    >>> reference, estimate = np.zeros((2, 1, 1, 10, 1), bool)
+    >>> reference[..., 2:6, :], estimate[..., 3:8, :] = True, True
+    >>> segment_counts(estimate, reference).ravel().tolist()  # right, false, missed
+    [3, 2, 1]
+    """
     hit = (estimate & reference).sum(axis=2)
     return np.stack([hit, estimate.sum(axis=2) - hit, reference.sum(axis=2) - hit])
 
 
 def event_counts(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Counts true positives, false positives and false negatives in events: (3, video, track, category)."""
+    """Counts true positives, false positives and false negatives in events: (3, video, track, category).
+
+    >>> reference, estimate = np.zeros((2, 1, 1, 10, 1), bool)
+    >>> reference[..., 2:6, :], estimate[..., 3:8, :] = True, True
+    >>> event_counts(estimate, reference).ravel().tolist()  # they share 3 of 6 seconds
+    [1, 0, 0]
+    """
     videos, tracks, snippets, categories = estimate.shape
     rows = videos * tracks * categories
     estimated, referenced = (_Runs(np.moveaxis(roll, 2, 3).reshape(rows, snippets)) for roll in (estimate, reference))
@@ -241,21 +277,35 @@ class _Runs:
 
 
 def video_f(counts: np.ndarray) -> np.ndarray:
-    """Averages F over the categories of each video: counts (3, video, category) -> (video,) in 0..1."""
+    """Averages F over the categories of each video: counts (3, video, category) -> (video,) in 0..1.
+
+    >>> video_f(np.array([[[3, 0]], [[2, 0]], [[4, 0]]])).tolist()  # the second category does not occur: 6 / (6 + 2 + 4)
+    [0.5]
+    """
     f, occurs = category_f(counts)
     number = occurs.sum(axis=-1)
     return np.where(number > 0, f.sum(axis=-1) / np.maximum(number, 1), 1.0)
 
 
 def category_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Computes F of each category in each video, 0 where it does not occur, and whether it occurs: both (video, category)."""
+    """Computes F of each category in each video, 0 where it does not occur, and whether it occurs: both (video, category).
+
+    >>> [x.tolist() for x in category_f(np.array([[[3, 0]], [[2, 0]], [[4, 0]]]))]
+    [[[0.5, 0.0]], [[True, False]]]
+    """
     hit, wrong, missed = counts
     total = 2 * hit + wrong + missed
     return 2 * hit / np.maximum(total, 1), total > 0
 
 
 def answers(roll: np.ndarray) -> np.ndarray:
-    """Reads one answer a snippet (video, snippet) from a roll: the category seen and heard, or the category count for background."""
+    """Reads one answer a snippet (video, snippet) from a roll: the category seen and heard, or the category count for background.
+
+    >>> roll = np.zeros((1, 2, 3, 4), bool)
+    >>> roll[0, :, 1, 2] = True
+    >>> answers(roll).tolist()
+    [[4, 2, 4]]
+    """
     both = np.asarray(roll, bool).all(axis=1)
     return np.where(both.any(-1), both.argmax(-1), both.shape[-1])
 

@@ -248,7 +248,14 @@ class CMPAE(Denoising):
 
 
 def mix(cross: Evidence, alone: Evidence, share: float) -> Evidence:
-    """Probabilities and vacuities (1 - share) * with cross-attention + share * without, as the released code infers."""
+    """Probabilities and vacuities (1 - share) * with cross-attention + share * without, as the released code infers.
+
+    >>> from cmpae_toolkit import checkpoint, load, predict
+    >>> run, videos = checkpoint.shipped_run(), load("small", "test").subset([0])
+    >>> both = predict(run.model, videos), predict(run.model, videos, cross_attention=False)
+    >>> bool(torch.equal(mix(*both, share=1.0).snippet.probability, both[1].snippet.probability))
+    True
+    """
     mixed = {}
     for name in ("snippet", "video", "joint"):
         a, b = getattr(cross, name), getattr(alone, name)

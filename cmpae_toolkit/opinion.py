@@ -184,7 +184,11 @@ class Opinion:
 
 @dataclass(frozen=True)
 class PointEstimate:
-    """A probability without a Beta behind it (of a sigmoid head or a mixture); `vacuity` is None unless the source has one."""
+    """A probability without a Beta behind it (of a sigmoid head or a mixture); `vacuity` is None unless the source has one.
+
+    >>> PointEstimate(torch.tensor([0.2, 0.7]))[1].probability.item() > 0.5
+    True
+    """
 
     probability: Tensor
     vacuity: Tensor | None = None
@@ -207,7 +211,11 @@ Judgement = Opinion | PointEstimate
 
 
 def concatenate(judgements: list[Judgement]) -> Judgement:
-    """Joins judgements of one kind along their first axis. Raises InputError when opinions differ in prior weight."""
+    """Joins judgements of one kind along their first axis. Raises InputError when opinions differ in prior weight.
+
+    >>> concatenate([Opinion(torch.ones(2), torch.ones(2)), Opinion(torch.ones(3), torch.zeros(3))]).shape
+    torch.Size([5])
+    """
     first = judgements[0]
     if isinstance(first, Opinion):
         logs = (torch.cat([getattr(j, name) for j in judgements]) for name in ("log_alpha", "log_beta"))
@@ -278,7 +286,11 @@ def average_masses(opinion: Opinion, attention: Float[Tensor, "*batch snippet ca
 
 
 def common_weight(opinions: Sequence[Opinion]) -> float:
-    """Finds the prior weight that all opinions share. Raises InputError when they differ, or when there is no opinion."""
+    """Finds the prior weight that all opinions share. Raises InputError when they differ, or when there is no opinion.
+
+    >>> common_weight([Opinion(1, 0), Opinion(0, 2)])
+    2.0
+    """
     weights = {opinion.prior_weight for opinion in opinions}
     if len(weights) != 1:
         raise InputError(f"{len(opinions)} opinions with prior weights {sorted(weights)}: one or more of the same weight are needed.")

@@ -42,6 +42,11 @@ def load_state_dict(state: Mapping[str, Any], preset: str = "released") -> Metho
 
     Sizes are read off the shapes; categories are LLP's where there are 25 and AVE's where there are 28, numbered otherwise. Blocks that
     the released code never uses are ignored. Raises InputError naming missing, unknown or misshapen parameters.
+
+    >>> load_state_dict({"fc_prob.weight": np.zeros((25, 512), np.float32)})
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     if preset not in NAMES:
         raise InputError(f"released code exists for the presets {', '.join(map(repr, NAMES))}, not {preset!r}.")
@@ -95,6 +100,11 @@ def load_checkpoint(path: str | Path, preset: str = "released") -> Run:
 
     A `.pt` is read weights-only: tensors and plain numbers, no code is ever executed; optimiser, scheduler and random states are
     ignored. For LLP's categories the visual video thresholds are the authors' 25. Raises InputError on anything else.
+
+    >>> load_checkpoint("nowhere.pt")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     path = Path(path)
     state = read_tensors(path)[0] if path.suffix == ".safetensors" else _weights_only(path)

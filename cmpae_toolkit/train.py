@@ -46,6 +46,11 @@ def fit(
     interruption. `mixed_precision`: bfloat16 where it is safe. `step`: another way to take a training step than `PlainStep`.
     `progress`: whether to show a bar, or what is to stand before it; an earlier stage has a bar of its own.
     Raises InputError when the sets lack labels or do not fit together, or when training diverges.
+
+    >>> from cmpae_toolkit import load, presets
+    >>> config = presets["paper"].changed(width=8, epochs=1, estimator_epochs=1)
+    >>> fit(config, load("tiny", "train"), load("tiny", "val"), progress=False).best_epoch
+    1
     """
     check_trainable(train_set, val_set)
     if config.task == "localization" and val_set.reference is None:
@@ -210,6 +215,9 @@ def trained_run(data_name: str, preset: str | None = None) -> Run:
     """A run to look at: the shipped one where it fits, one trained earlier by this call, else one trained now and kept.
 
     The notebooks call this, so that every data set and preset that the environment names works. Kept under `CMPAE_HOME`.
+
+    >>> trained_run("small", "paper").config.width  # the shipped one
+    128
     """
     chosen = preset_for(data_name, preset)
     config = config_for(data_name, chosen)
@@ -226,7 +234,11 @@ def trained_run(data_name: str, preset: str | None = None) -> Run:
 
 
 def check_trainable(train_set: VideoSet, val_set: VideoSet) -> None:
-    """Raises InputError unless the one has weak labels, the other a reference or weak labels, and both the same form."""
+    """Raises InputError unless the one has weak labels, the other a reference or weak labels, and both the same form.
+
+    >>> from cmpae_toolkit import load
+    >>> check_trainable(load("tiny", "train"), load("tiny", "val"))
+    """
     if train_set.weak_labels is None or not len(train_set):
         raise InputError(f"{train_set.title} has no weak labels to train on.")
     if val_set.yardstick is None or not len(val_set):
@@ -235,12 +247,20 @@ def check_trainable(train_set: VideoSet, val_set: VideoSet) -> None:
 
 
 def shuffled(count: int, batch_size: int) -> list[np.ndarray]:
-    """The positions 0 .. count - 1 in a random order of torch's generator, in batches."""
+    """The positions 0 .. count - 1 in a random order of torch's generator, in batches.
+
+    >>> sorted(len(batch) for batch in shuffled(5, 2))
+    [1, 2, 2]
+    """
     return np.array_split(torch.randperm(count).numpy(), range(batch_size, count, batch_size))
 
 
 def mean_losses(sums: dict[str, Tensor], count: int, epoch: int) -> dict[str, float]:
-    """Sums over videos -> means. Raises InputError when training has diverged."""
+    """Sums over videos -> means. Raises InputError when training has diverged.
+
+    >>> mean_losses({"loss": torch.tensor(6.0)}, count=4, epoch=1)
+    {'loss': 1.5}
+    """
     row = {name: float(value) / count for name, value in sums.items()}
     if not np.isfinite(row["loss"]):
         raise InputError(f"the loss is {row['loss']} in epoch {epoch}: check the features' scale, or lower the learning rate.")
@@ -249,7 +269,14 @@ def mean_losses(sums: dict[str, Tensor], count: int, epoch: int) -> dict[str, fl
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Torch's generators seeded inside and as they were outside."""
+    """Torch's generators seeded inside and as they were outside.
+
+    >>> with seeded(3):
+    ...     first = torch.rand(1)
+    >>> with seeded(3):
+    ...     bool(torch.rand(1) == first)
+    True
+    """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

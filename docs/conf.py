@@ -6,6 +6,7 @@ The repository is the source folder, so that links between README, docs and note
 import json
 import pkgutil
 import re
+import shutil
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -142,9 +143,10 @@ def svg(formula):
     return f'<svg class="formula" role="img" aria-label="{escape(formula)}" {box} {size}><path d="{outline}" fill="currentColor"/></svg>'
 
 
-def lead_to_the_readme(app, error):
-    """The page that a browser opens in the site's folder."""
+def add_pages(app, error):
+    """The page that a browser opens in the site's folder, and the story, a page of its own."""
     if error is None:
+        shutil.copy(Path(app.confdir, "story.html"), Path(app.outdir, "docs"))
         head = f'<meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
         page = f'<!doctype html>{head}<a href="{root_doc}.html">{project}</a>\n'
         Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
@@ -155,4 +157,4 @@ def setup(app):
     app.connect("source-read", add_contents)
     app.connect("autodoc-process-docstring", as_rest)
     app.connect("autodoc-skip-member", skip)
-    app.connect("build-finished", lead_to_the_readme)
+    app.connect("build-finished", add_pages)

@@ -66,7 +66,7 @@ def test_public_names():
         cmpae_toolkit.fitt  # noqa: B018
 
 
-WINGS = ("data", "evidence", "explorer", "methods", "plots", "studies")
+WINGS = ("data", "evidence", "explorer", "extract", "methods", "plots", "studies")
 
 
 @pytest.mark.parametrize("wing", WINGS)

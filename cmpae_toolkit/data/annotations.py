@@ -102,6 +102,12 @@ def read_annotations(folder: str | Path, split: str, *, eval_audio: str | None =
 
     `eval_audio` chooses between the two published audio lists, `"corrected"` or `"2020"`; by default the corrected one
     where both are there. Missing or unreadable lists are InputErrors.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import data
+    >>> folder = data.write_folder(data.load("tiny", "val"), tempfile.mkdtemp())
+    >>> list(read_annotations(folder, "val").dense)
+    ['filename', 'onset', 'offset', 'category', 'line', 'modality', 'file']
     """
     check_split(split)
     layout = find_layout(folder)

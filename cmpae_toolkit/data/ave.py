@@ -98,7 +98,13 @@ def read_lists(folder: str | Path) -> AveLists:
 
 
 def read_ave(folder: str | Path, split: str) -> Annotations:
-    """Reads one split's lists as `read_annotations` gives them for LLP; train has no events there (see `ave_truth`)."""
+    """Reads one split's lists as `read_annotations` gives them for LLP; train has no events there (see `ave_truth`).
+
+    >>> read_ave("no_such_folder", "train")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     check_split(split)
     return annotations_of(read_lists(folder), split)
 
@@ -113,7 +119,13 @@ def annotations_of(found: AveLists, split: str) -> Annotations:
 
 
 def ave_truth(folder: str | Path, split: str) -> np.ndarray:
-    """Makes the event rolls of a split, train included, for analysis: (video, modality, snippet, category), bool."""
+    """Makes the event rolls of a split, train included, for analysis: (video, modality, snippet, category), bool.
+
+    >>> ave_truth("no_such_folder", "train")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     check_split(split)
     found = read_lists(folder)
     annotations_of(found, split)
@@ -125,6 +137,11 @@ def ave_labels(folder: str | Path) -> np.ndarray:
 
     Read from `labels.h5`, or rebuilt where it is absent: the row of `mil_labels.h5` on the snippets of the event, background
     elsewhere; for the published files the two are equal.
+
+    >>> ave_labels("no_such_folder")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     found = read_lists(folder)
     shape = (len(found.rows), AVE_SNIPPETS, len(AVE_CATEGORIES) + 1)
@@ -147,6 +164,11 @@ def load_ave(folder: str | Path, split: str, *, background: bool = False, name: 
     Streams `audio` (video, 10, width) and `frames` (video, 10 x positions, width); 28 categories; `weak_labels` one-hot;
     `reference` the event's span on both modalities (val and test; `ave_truth` gives train's). `background` adds the videos
     of the `_noisy` files to train, with all weak labels 0, and leaves val and test as they are.
+
+    >>> load_ave("no_such_folder", "train")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     return open_ave(folder, split, background=background).load(name)
 

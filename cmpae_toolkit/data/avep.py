@@ -45,6 +45,11 @@ def read_avep(
     """Reads one split's lists of the union of an LLP and an AVE folder; needs no features.
 
     `eval_audio` is as in `read_annotations`, `leaks` and `repeated` as above. Leaks and repeated ids are notices either way.
+
+    >>> read_avep("no_llp", "no_ave", "train")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     for name, value in (("leaks", leaks), ("repeated", repeated)):
         if value not in CHOICES[name]:
@@ -72,7 +77,13 @@ def load_avep(
     llp: str | Path, ave_folder: str | Path, split: str, *, missing: str = "error", eval_audio: str | None = None,
     leaks: str = "keep", repeated: str = "keep", name: str | None = None,
 ) -> VideoSet:
-    """Reads one split of AVEP into memory; options as in `load_folder` and `read_avep`. `data.load` packs what is large."""
+    """Reads one split of AVEP into memory; options as in `load_folder` and `read_avep`. `data.load` packs what is large.
+
+    >>> load_avep("no_llp", "no_ave", "train")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     return open_avep(llp, ave_folder, split, missing=missing, eval_audio=eval_audio, leaks=leaks, repeated=repeated).load(name)
 
 

@@ -16,7 +16,11 @@ MOST_CONSTANT = 0.1
 
 
 def counted(notices: Iterable[Notice]) -> list[str]:
-    """Makes one line for each kind of notice: how many there are, and the first of them with its file and line."""
+    """Makes one line for each kind of notice: how many there are, and the first of them with its file and line.
+
+    >>> counted([Notice("empty event", "eval.csv", 4, "0 to 0 s"), Notice("empty event", "eval.csv", 9, "3 to 3 s")])
+    ['empty event (2): eval.csv, line 4: 0 to 0 s']
+    """
     kinds: dict[str, list[Notice]] = {}
     for notice in notices:
         kinds.setdefault(notice.kind, []).append(notice)
@@ -27,6 +31,10 @@ def leaks(*sets: VideoSet) -> dict[str, dict[str, list[str]]]:
     """Finds videos that several splits hold: id -> split -> file names. Give train, val and, where there is one, test.
 
     Names that begin with a YouTube id are compared by it, since two clips of one film share scene and sound; others as a whole.
+
+    >>> from cmpae_toolkit import load
+    >>> leaks(load("tiny", "val"), load("tiny", "test"))
+    {}
     """
     return shared_names({videos.split: videos.filenames for videos in sets})
 
@@ -44,6 +52,10 @@ def feature_notices(videos: VideoSet) -> list[Notice]:
     """Gives a notice for each stream whose features are mostly constant over time, or of a scale that no network takes.
 
     Looks at up to 256 videos spread over the set, which takes about a second for LLP from a store.
+
+    >>> from cmpae_toolkit import load
+    >>> feature_notices(load("tiny", "test"))
+    []
     """
     chosen = np.unique(np.linspace(0, len(videos) - 1, min(SAMPLED, len(videos))).astype(int))
     notices = []

@@ -41,6 +41,11 @@ def download(
 
     `features=False` gets the lists only; `background` also AVE's background videos. Interrupted downloads go on where they
     stopped. The addresses are arguments for mirrors and tests.
+
+    >>> download("imagenet")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     if name not in registry():
         raise InputError(f"no download {name!r}: use {' or '.join(registry())} (AVEP is made of the two).")
@@ -59,7 +64,11 @@ def download(
 
 
 def manual_steps(name: str, folder: str | Path | None = None, background: bool = False) -> list[str]:
-    """Says what to do by hand, a line each: every page, the file name, and where the file belongs."""
+    """Says what to do by hand, a line each: every page, the file name, and where the file belongs.
+
+    >>> len(manual_steps("llp", "downloads")) > 3
+    True
+    """
     folder, about = Path(folder or home() / name), registry()[name]
     steps = []
     for entry in about["lists"] + (about["background_lists"] if background else []):

@@ -45,6 +45,12 @@ def read_events(path: str | Path) -> pd.DataFrame:
 
     Columns: filename, onset, offset (seconds), category, track ("audio", "visual", "audio_visual" or None where none is said) and
     line. Whatever cannot be read is an InputError with file and line.
+
+    >>> import tempfile
+    >>> event = {"filename": "a", "onset": 1.0, "offset": 3.5, "category": "Dog", "track": "audio"}
+    >>> path = write_events(f"{tempfile.mkdtemp()}/events.csv", [event], "csv")
+    >>> read_events(path)[["onset", "offset", "category"]].values.tolist()
+    [[1.0, 3.5, 'Dog']]
     """
     path = Path(path)
     if path.is_dir():
@@ -61,6 +67,11 @@ def write_events(path: str | Path, events: pd.DataFrame | Iterable[Row], format:
 
     `format` is "csv", "json", "audacity", "vtt" or "elan". csv and json keep further columns, such as the probability. Each of
     `filenames` without an event has an empty label file, or stands in the JSON without events. `read_events` reads all back.
+
+    >>> import tempfile
+    >>> event = {"filename": "a", "onset": 1.0, "offset": 3.5, "category": "Dog", "track": "audio"}
+    >>> [file.name for file in write_events(tempfile.mkdtemp(), [event], "audacity").iterdir()]
+    ['a.txt']
     """
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r} of events: use {', '.join(FORMATS)}.")
@@ -90,6 +101,12 @@ def rolls_of(events: pd.DataFrame, videos: VideoSet) -> np.ndarray:
 
     An event without a track counts for both modalities; those of the track audio_visual are in both already and left out. Raises
     InputError where an event is of a category or of a video that the set does not have.
+
+    >>> from cmpae_toolkit import load
+    >>> videos = load("tiny", "test")
+    >>> event = {"filename": videos.filenames[0], "onset": 1.0, "offset": 3.0, "category": videos.categories[0], "track": "audio"}
+    >>> int(rolls_of(pd.DataFrame([event]), videos).sum())  # two seconds
+    2
     """
     for column, have, what in (("filename", videos.filenames, "video"), ("category", videos.categories, "category")):
         unknown = events.loc[~events[column].isin(have), column]

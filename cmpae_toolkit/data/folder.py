@@ -33,6 +33,11 @@ def load_folder(
     have one modality, with zeros and `present` False for the other. `snippet_seconds` takes the place of what `dataset.json`
     says; `eval_audio` is as in `read_annotations`. Features keep float16, all else becomes float32. Videos of different lengths
     are padded with zeros to the longest. Whatever cannot be read is an InputError that names file and row.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import load
+    >>> load_folder(write_folder(load("tiny", "test"), tempfile.mkdtemp()), "test").reference.shape
+    (48, 2, 10, 25)
     """
     return open_source(folder, split, missing=missing, eval_audio=eval_audio, snippet_seconds=snippet_seconds).load(name)
 
@@ -73,6 +78,11 @@ def write_folder(videos: VideoSet, folder: str | Path) -> Path:
     Several splits may be written to one folder: the dense lists hold val and test together. A train split's reference is
     not written, as no list of the format holds it. A modality that a video lacks has no file (read it with `missing="blank"`).
     Names that lists cannot hold, and a folder with other categories or streams, are InputErrors, raised before anything is written.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import load
+    >>> sorted(path.name for path in write_folder(load("tiny", "test"), tempfile.mkdtemp()).iterdir())
+    ['annotations', 'categories.txt', 'dataset.json', 'feats']
     """
     folder = Path(folder)
     categories = "".join(f"{name}\n" for name in videos.categories)

@@ -73,7 +73,13 @@ def load(name_or_folder: str | Path | Splits | None = None, split: str | None = 
 
 
 def find_data(name_or_folder: str | Path) -> Path:
-    """Finds the folder of a data set: of a download by its name, else the path itself, which must exist. `films` are made if need be."""
+    """Finds the folder of a data set: of a download by its name, else the path itself, which must exist. `films` are made if need be.
+
+    >>> find_data("no_such_folder")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
     chosen = str(name_or_folder)
     if chosen in made:
         module, _, ready = made[chosen].partition(":")  # by name, as films are made with the rows above this one
@@ -165,6 +171,9 @@ def overview(name: str, *, published: bool = True) -> Overview:
     """Reads the labels of `llp`, `ave` or `avep`: the published lists if they are here, else (or with `published=False`) simulated ones.
 
     Needs no features. Lists that are here and cannot be read are InputErrors; the simulated set does not silently stand in for these.
+
+    >>> overview("llp", published=False).reference.shape
+    (900, 2, 10, 25)
     """
     if name not in SIMULATED:
         raise InputError(f"no data set {name!r} to look at: use {', '.join(SIMULATED)}.")

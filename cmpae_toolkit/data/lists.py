@@ -118,6 +118,11 @@ def list_version(path: str | Path) -> str:
 
     The first two `AVVP_eval_audio.csv` in circulation differ; scores published before 2024 most likely used that of 2020.
     Line ends do not change the answer.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> list_version(write_rows(Path(tempfile.mkdtemp(), "list.csv"), ("filename", "categories"), [("a", "Dog")]))
+    'other'
     """
     digest = list_digest(path)
     return next((entry["version"] for about in registry().values() for entry in about["lists"] if entry["sha256"] == digest), "other")

@@ -20,12 +20,20 @@ _YOUTUBE = re.compile(r"([\w-]{11})(_\d+(\.\d+)?_\d+(\.\d+)?|_row\d+)?", re.ASCI
 
 
 def default_name() -> str:
-    """Names the data set that notebooks and the command line read: CMPAE_DATA (a name or a folder), else `small`."""
+    """Names the data set that notebooks and the command line read: CMPAE_DATA (a name or a folder), else `small`.
+
+    >>> isinstance(default_name(), str)
+    True
+    """
     return os.environ.get("CMPAE_DATA") or "small"
 
 
 def simulated_size(name: str | Path) -> str | None:
-    """Gives the simulator's size that a name means, None for all else: `ave` is the real data, `simulated-ave` the simulated."""
+    """Gives the simulator's size that a name means, None for all else: `ave` is the real data, `simulated-ave` the simulated.
+
+    >>> simulated_size("small"), simulated_size("llp")
+    ('small', None)
+    """
     if str(name) in names:
         return str(name)
     if not str(name).startswith("simulated-"):

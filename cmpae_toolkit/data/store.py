@@ -46,6 +46,13 @@ def pack(
     `out` is the store's own folder, by default one below `home()`. A stale store is packed again. Values beyond float16, bad
     files and a full disk are InputErrors that leave no half store in place. Further options are those of the reader:
     `snippet_seconds`, `background` of AVE, `leaks` and `repeated` of AVEP.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import data
+    >>> folder = data.write_folder(data.load("tiny", "test"), tempfile.mkdtemp())
+    >>> store = pack(folder, "test", tempfile.mkdtemp() + "/store", progress=False)
+    >>> len(open_store(store)) == len(data.load("tiny", "test"))
+    True
     """
     from .formats import open_data
 
@@ -109,6 +116,12 @@ def open_store(store: str | Path) -> VideoSet:
 
     The first opening after a change reads all features once (about a second a GB), to refuse NaN and infinite values; what was
     found is kept beside the arrays (`scan.json`).
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import data
+    >>> folder = data.write_folder(data.load("tiny", "test"), tempfile.mkdtemp())
+    >>> open_store(pack(folder, "test", tempfile.mkdtemp() + "/store", progress=False)).split
+    'test'
     """
     store = Path(store)
     about = _read_description(store)
@@ -127,6 +140,12 @@ def verify(store: str | Path) -> int:
     """Reads a whole store and compares every array with its SHA-256 (about a second a GB); returns how many were right.
 
     An array with other values is an InputError.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import data
+    >>> folder = data.write_folder(data.load("tiny", "test"), tempfile.mkdtemp())
+    >>> verify(pack(folder, "test", tempfile.mkdtemp() + "/store", progress=False)) > 0
+    True
     """
     store = Path(store)
     about = _read_description(store)

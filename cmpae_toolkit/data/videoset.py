@@ -39,6 +39,11 @@ class VideoSet:
     `ids` name the feature files, `filenames` the rows of the published lists. `modalities` says which modality a stream is of.
     `snippet_seconds` is how long a snippet lasts. `lengths` (video,) counts each video's snippets where they differ; features,
     reference and rolls are padded with zeros to the longest. `present` (video, modality) says which modalities a video has at all.
+
+    >>> from cmpae_toolkit import load
+    >>> videos = load("tiny", "test")
+    >>> videos.subset([0, 2]).reference.shape, videos.simulated
+    ((2, 2, 10, 25), True)
     """
 
     name: str

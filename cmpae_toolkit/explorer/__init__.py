@@ -1,10 +1,14 @@
 """The evidence explorer: Figure 3 of any video, live in a notebook (`Explorer`), as one HTML file (`export_html`; of your own films
-`watch`), or as numbers (`explore`, `order`). A name is imported when it is asked for, since only `Explorer` needs widgets."""
+`watch`), or as numbers (`explore`, `order`); `export_story` explains it. A name is imported when it is asked for, since only `Explorer`
+needs widgets."""
 
 from importlib import import_module
 
-WHERE = {"Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "order": "state", "watch": "watching"}
-__all__ = ["Explorer", "WhatIf", "explore", "export_html", "order", "watch"]
+WHERE = {
+    "Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "export_story": "story", "order": "state",
+    "watch": "watching",
+}
+__all__ = [*WHERE]
 
 
 def __getattr__(name: str):

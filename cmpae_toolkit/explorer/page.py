@@ -32,10 +32,11 @@ from .state import AS_IT_IS, QUANTILES, Order, WhatIf, explore, media_of, name
 HERE = Path(__file__).parent
 FILMS = ("embed", "beside")
 MOST_EVIDENCE = 1e100  # more is drawn as so much
+Change = tuple[str, WhatIf, bool | None]  # its name, the change, and whether cross-attention is as the run has it (None) or off
 
 
-def changes(other: int) -> list[tuple[str, WhatIf, bool | None]]:
-    """Lists what the page can change: its name, the change, and whether cross-attention is as the run has it (None) or off."""
+def changes(other: int) -> list[Change]:
+    """Lists what the page can change."""
     scaled = [(f"{m} × {s:g}", WhatIf(scale=(s, 1.0) if m == "audio" else (1.0, s)), None) for m in MODALITIES for s in (0.5, 2)]
     muted = [(f"{m} muted", WhatIf(mute=(m,)), None) for m in MODALITIES]
     swap = WhatIf(swap_visual_with=other)
@@ -46,7 +47,7 @@ def changes(other: int) -> list[tuple[str, WhatIf, bool | None]]:
     ]
 
 
-def before(changed: Sequence[tuple[str, WhatIf, bool | None]]) -> list[int | None]:
+def before(changed: Sequence[Change]) -> list[int | None]:
     """Names for each change the one without it, which is drawn pale beneath: with or without cross-attention as the change itself."""
     plain = {cross: i for i, (_, change, cross) in enumerate(changed) if change == AS_IT_IS}
     first = [(change == AS_IT_IS, cross) for _, change, cross in changed]
@@ -80,6 +81,11 @@ def export_html(
     Each video takes about 70 kB. `media`: a folder of the videos' media (see `find_media`); `films`: "embed" puts them into the page,
     "beside" into a folder next to it, `<name>_films`. Raises InputError for a localisation run (the page decides by two thresholds
     only), without videos, or where there is no such video.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> export_html(checkpoint.shipped_run(), load("small", "test").subset([0]), f"{tempfile.mkdtemp()}/page.html", videos=[0]).name
+    'page.html'
     """
     if films not in FILMS:
         raise InputError(f"films can be put {' or '.join(map(repr, FILMS))}, not {films!r}.")
@@ -103,10 +109,11 @@ def check_parses(run: Run, evidence: Evidence) -> None:
         raise InputError("the exported page parses by video and snippet thresholds; a localisation run has another rule.")
 
 
-def page_values(run: Run, video_set: VideoSet, videos: list[dict[str, Any]]) -> dict[str, Any]:
-    """Collects what `view.js` needs for a page of these packed videos."""
+def page_values(run: Run, video_set: VideoSet, videos: list[dict[str, Any]], changed: Sequence[Change] | None = None) -> dict[str, Any]:
+    """Collects what `view.js` needs for a page of these packed videos with these changes, by default all."""
+    changed = changes(0) if changed is None else changed
     return {
-        "categories": list(video_set.categories), "changes": [text for text, _, _ in changes(0)], "before": before(changes(0)),
+        "categories": list(video_set.categories), "changes": [text for text, _, _ in changed], "before": before(changed),
         "thresholds": {level: getattr(run.thresholds, level).ravel().tolist() for level in ("video", "snippet")}, "videos": videos,
     }
 
@@ -115,17 +122,23 @@ def page_text(values: dict[str, Any], video_set: VideoSet, fetched: str = "null"
     """Fills the page's template; `fetched` is the script that gives a video whose numbers are not in `values`."""
     note = "The data are simulated: features made by a program, not from real videos." if video_set.simulated else ""
     template, style, script = ((HERE / file).read_text(encoding="utf-8") for file in ("page.html", "view.css", "view.js"))
-    # whatever a name holds, no "<" of it may open or close an element
-    data = json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
-    parts = {"title": html.escape(video_set.title), "note": note, "style": style, "script": script, "data": data, "fetched": fetched}
-    return Template(template).substitute(parts)
+    parts = {"title": html.escape(video_set.title), "note": note, "style": style, "script": script, "fetched": fetched}
+    return Template(template).substitute(parts, data=as_json(values))
 
 
-def whole_video(run: Run, video_set: VideoSet, index: int, evidence: Evidence | None, media: Media | None = None) -> dict[str, Any]:
-    """Packs one video with all its changes; the visual track to swap in is the next video's."""
+def as_json(values: dict[str, Any]) -> str:
+    """Values as the content of a script element: whatever a name holds, no "<" of it may open or close an element."""
+    return json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
+
+
+def whole_video(
+    run: Run, video_set: VideoSet, index: int, evidence: Evidence | None, media: Media | None = None,
+    changed: Sequence[Change] | None = None,
+) -> dict[str, Any]:
+    """Packs one video with these changes, by default all; the visual track to swap in is the next video's."""
     as_it_is = packed(first := explore(run, video_set, index, evidence=evidence, media=media))
     made = []
-    for _, change, cross in changes((index + 1) % len(video_set)):
+    for _, change, cross in changes((index + 1) % len(video_set)) if changed is None else changed:
         new = packed(explore(run, video_set, index, change, cross_attention=cross, evidence=evidence, compare=False))
         made.append({k: v for k, v in new.items() if k not in ("reference", "estimate") or (k == "reference" and v != as_it_is[k])})
     chosen = [video_set.categories.index(c) for c in first.chosen]

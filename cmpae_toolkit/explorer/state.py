@@ -38,7 +38,11 @@ MOST_CHOSEN = 6  # categories that a video starts with
 @dataclass(frozen=True)
 class WhatIf:
     """Changes to one video's features, in this order: `swap_visual_with` puts another video's visual features and reference
-    (by its number) in place of its own, `scale` multiplies (audio, visual), `mute` names modalities whose features become 0."""
+    (by its number) in place of its own, `scale` multiplies (audio, visual), `mute` names modalities whose features become 0.
+
+    >>> print(WhatIf(mute=("visual",), scale=(0.5, 1)))
+    visual muted, audio × 0.5
+    """
 
     mute: tuple[str, ...] = ()
     swap_visual_with: int | None = None
@@ -87,6 +91,12 @@ def explore(
     frames and sound, from `find_media`. Where something is changed, `before` of the result is the same without the what-if, and for
     a change of cross-attention alone, as the run has it; `compare=False` saves computing it. Raises InputError where there is no such
     video or level.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> run, videos = checkpoint.shipped_run(), load("small", "test")
+    >>> state = explore(run, videos, 0, WhatIf(mute=("visual",)), cross_attention=False)
+    >>> bool((state.presence[0] == state.before.presence[0]).all())  # of the sound: Eq. 2
+    True
     """
     if level not in LEVELS:
         raise InputError(f"there is no level {level!r}: use any of {LEVELS}.")
@@ -227,10 +237,10 @@ def ranks(
     if by not in possible:
         raise InputError(f"these videos cannot be ordered by {by!r}: use {', '.join(possible)}.")
     if by == "most vacuous":
-        return _labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
+        return labelled_vacuity(evidence.video.vacuity.numpy(), video_set.weak_labels)
     if by == SURER:
         vacuity = (x.snippet.vacuity[:, :1].mean(2).numpy() for x in (evidence, muted()))
-        now, then = (_labelled_vacuity(u, video_set.weak_labels) for u in vacuity)
+        now, then = (labelled_vacuity(u, video_set.weak_labels) for u in vacuity)
         return now - then
     reference = np.asarray(video_set.reference, bool)
     if by in QUANTILES:
@@ -274,7 +284,14 @@ class Order:
 
 
 def order(evidence: Evidence, video_set: VideoSet, thresholds: Thresholds, by: str = "as listed", search: str = "") -> list[int]:
-    """Lists the numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first."""
+    """Lists the numbers of the videos whose id or labelled category contains `search`, the first in the order `by` first.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> run, videos = checkpoint.shipped_run(), load("small", "test").subset(range(20))
+    >>> sorted(order(predict(run.model, videos), videos, run.thresholds, "most vacuous", search="speech")) == [
+    ...     i for i, labels in enumerate(videos.weak_labels) if labels[videos.categories.index("Speech")]]
+    True
+    """
     return Order(evidence, video_set, thresholds)(by, search)
 
 
@@ -287,7 +304,8 @@ def available_orders(evidence: Evidence, video_set: VideoSet, muted: bool = Fals
     return tuple(o for o in ORDERS if o not in lacking)
 
 
-def _labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+def labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.ndarray:
+    """Averages a vacuity (video, modality, category) over modalities and weakly labelled categories (of all, where there is none)."""
     mean = vacuity.mean(1)
     weight = np.ones_like(mean) if weak_labels is None else (weak_labels > 0.5).astype(float)
     weight[weight.sum(1) == 0] = 1

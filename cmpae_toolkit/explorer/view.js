@@ -189,7 +189,7 @@ function head(s) {
   y = Math.max(y + 2, 76);
   if (s.place.narrow) {
     for (const m of [0, 1]) for (const told of gates(s, m)) put(`${MODALITIES[m]}: ${told}`, "quiet gate", 15);
-    return [parts, y + 22];
+    return [parts, y + 36];
   }
   MODALITIES.forEach((modality, m) => {
     parts.push(text(left(s, m), y, s.present[m] ? modality : `${modality} (absent)`, `strong ${look(m, 0)}`));
@@ -392,20 +392,26 @@ function key(s, x, y) {
   return parts;
 }
 
+/** The triangle that opinions lie in, `size` wide: its lines and names, and where the points (belief, vacuity) and lines through them are. */
+function corners(x, y, size) {
+  const height = size * Math.sqrt(3) / 2, place = ([b, u]) => [x + size * (b + u / 2), y + height * (1 - u)];
+  const through = (points) => line(...[0, 1].map((i) => points.map((point) => place(point)[i])));
+  const drawn = [path(through([[0, 0], [1, 0], [0, 1]]) + "z", "axis corners")];
+  for (const part of [0.25, 0.5, 0.75]) {
+    const rest = 1 - part, ends = [[[part, 0], [part, rest]], [[0, part], [rest, part]], [[rest, 0], [0, rest]]];
+    drawn.push(...ends.map((points) => path(through(points), "grid")));
+  }
+  drawn.push(text(x + size / 2, y - 6, "vacuity", "mid"), text(x, y + height + 16, "disbelief", "mid"),
+    text(x + size, y + height + 16, "belief", "mid"));
+  return { drawn, place, through };
+}
+
 /** The chosen categories' opinions as points between belief, disbelief and vacuity, on their path over the seconds. */
 function triangle(s, start, y) {
   const shown = has(s, "u") && s.chosen.length, parts = [text(start, y - 24, shown ? `Opinions ${moment(s)}` : "Opinions", "strong")];
   if (!shown) return parts.concat((s.chosen.length ? NO_PLACE : [NO_CHOICE]).map((told, k) => text(start, y + 17 * k, told, "quiet")));
-  const x = start + 30, height = TRIANGLE * Math.sqrt(3) / 2;
-  const place = ([b, u]) => [x + TRIANGLE * (b + u / 2), y + height * (1 - u)];
-  const through = (points) => line(...[0, 1].map((i) => points.map((point) => place(point)[i])));
-  parts.push(path(through([[0, 0], [1, 0], [0, 1]]) + "z", "axis corners"));
-  for (const part of [0.25, 0.5, 0.75]) {
-    const rest = 1 - part, ends = [[[part, 0], [part, rest]], [[0, part], [rest, part]], [[rest, 0], [0, rest]]];
-    parts.push(...ends.map((points) => path(through(points), "grid")));
-  }
-  parts.push(text(x + TRIANGLE / 2, y - 6, "vacuity", "mid"), text(x, y + height + 16, "disbelief", "mid"),
-    text(x + TRIANGLE, y + height + 16, "belief", "mid"));
+  const { drawn, place, through } = corners(start + 30, y, TRIANGLE);
+  parts.push(...drawn);
   const clip = (b) => Math.min(1, Math.max(0, b)); // a mixture of opinions can miss the triangle by less than a line's width
   const opinion = (from, m, t, c) => {
     const p = value(from, "p", m, t, c), u = value(from, "u", m, t, c), b = clip(p - u / 2);
@@ -468,28 +474,36 @@ function rows(s) {
   }))));
 }
 
+const PANELS = [media, events, evidence, probability, attention, others];
+
 /**
  * A state as the text of one SVG element: what `unpack` gives, with `estimate` (a roll), `scores` or null, `thresholds`
  * {video, snippet}, `chosen` (numbers of categories), `snippet`, `level` ("snippet" or "video"), `log`; where there are any, `media`,
  * `before` (the state without a what-if), `pinned` (another snippet) and `time` (the film's, in seconds). `width`: of the page in pixels.
+ * `panels`: those drawn, by default all of `PANELS` with the key and the triangle.
  * Leaves in the state where things are: `place`, and `spots`, the markers of all curves.
  */
 function draw(s, width = WIDTH) {
   Object.assign(s, { place: layout(width), spots: [], before: s.before && { ...s.before, level: s.level } });
-  const [parts, first] = head(s), wide = s.place.side !== null;
+  const [parts, first] = head(s);
   let y = first;
-  for (const make of [media, events, evidence, probability, attention, others]) {
+  for (const make of s.panels ?? PANELS) {
     const [drawn, height] = make(s, y);
     parts.push(...drawn);
     y += height && height + GAP + (s.place.narrow ? 14 : 0);
   }
-  const start = wide ? first : y - 8, below = wide || s.place.narrow ? start + keyHeight(s) + 56 : start + 26; // the triangle's top
+  const height = s.panels ? y - 10 : Math.max(y, beside(s, s.place.side !== null ? first : y - 8, parts));
+  const role = `role="img" aria-label="${escape(describe(s))}"`, crowd = s.chosen.length > 2 * MOST_IN_HEAD ? ` class="crowd"` : "";
+  const size = `viewBox="0 0 ${s.place.width} ${height.toFixed(0)}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${role}${crowd}>${parts.join("")}</svg>`;
+}
+
+/** Adds the key and the triangle, beside the panels or below them; gives where they end. */
+function beside(s, start, parts) {
+  const wide = s.place.side !== null, below = wide || s.place.narrow ? start + keyHeight(s) + 56 : start + 26; // the triangle's top
   const [keyX, triangleX] = wide ? [s.place.side, s.place.side - 24] : s.place.narrow ? [8, 8] : [8, s.place.width / 2];
   parts.push(...key(s, keyX, start), ...triangle(s, triangleX, below));
-  const height = Math.max(y, start + keyHeight(s) + 10, below + TRIANGLE + 10).toFixed(0);
-  const role = `role="img" aria-label="${escape(describe(s))}"`, crowd = s.chosen.length > 2 * MOST_IN_HEAD ? ` class="crowd"` : "";
-  const size = `viewBox="0 0 ${s.place.width} ${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${role}${crowd}>${parts.join("")}</svg>`;
+  return Math.max(start + keyHeight(s) + 10, below + TRIANGLE + 10);
 }
 
 // ---- the film ------------------------------------------------------------------------------------------------------

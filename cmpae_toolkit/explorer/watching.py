@@ -24,6 +24,12 @@ def watch(
     `networks`: as in `extract`, those that made the features of the run's training data. `films`: as in `export_html`. `extract`: what
     takes the place of `cmpae_toolkit.extract.extract`. Returns the page's path. Raises InputError where films are not there, or do not
     fit the run.
+
+    >>> from cmpae_toolkit import checkpoint
+    >>> watch(checkpoint.shipped_run(), ["holiday.mp4"], "watched", networks="light")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     folders = {path if path.is_dir() else path.parent for path in map(Path, videos)}
     if len(folders) != 1:

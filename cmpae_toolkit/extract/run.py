@@ -82,6 +82,12 @@ def extract(
     a Dask `scheduler`'s address. What cannot be read is named in the report and left out; a modality that a film lacks is blank.
     A further call goes on where one was cut off, unless `resume` is False. Raises InputError where there is no film, where nothing
     can be read, or where `out` holds features of other settings.
+
+    >>> import tempfile
+    >>> extract("no_such_folder", tempfile.mkdtemp(), networks="handmade")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     need_av()
     if long not in ("clips", "first", "whole"):

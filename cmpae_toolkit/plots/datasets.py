@@ -41,6 +41,10 @@ def side_by_side(
 
     `columns`: panels in a row, by default all; `ratios`: their widths; `share`: "x" or "y" for one scale in all panels; `small`:
     the size of the names and numbers at the axes.
+
+    >>> draw = lambda ax, n: ax.plot(range(n))
+    >>> len(side_by_side(draw, {"two points": 2, "three points": 3}).axes)
+    2
     """
     columns = columns or len(sets)
     figure = Picture(figsize=(width, height), layout="constrained")
@@ -87,6 +91,10 @@ def category_frequencies(
 
     `weak_labels` (video, category); `reference` (video, modality, snippet, category). Sorted, the most frequent first;
     `percent`: of all videos, to compare data sets of different size.
+
+    >>> ax = category_frequencies(["Speech", "Dog"], weak_labels=np.array([[1, 0], [1, 1]]))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['Speech', 'Dog']
     """
     counts: dict[str, np.ndarray] = {}
     if weak_labels is not None:
@@ -116,6 +124,10 @@ def modality_shares(categories: Sequence[str], reference: np.ndarray, ax: Axes |
     """Draws the shares of a category's snippets with an event that are only audible, only visible, and both, in percent.
 
     `reference` (video, modality, snippet, category). Categories without any event keep an empty row.
+
+    >>> ax = modality_shares(["Speech", "Dog"], np.ones((3, 2, 10, 2), bool))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['Speech', 'Dog']
     """
     audio, visual = np.moveaxis(np.asarray(reference, bool), 1, 0)
     parts = {"audio": audio & ~visual, "audio_visual": audio & visual, "visual": visual & ~audio}
@@ -142,6 +154,9 @@ def durations(reference: np.ndarray, ax: Axes | None = None, *, percent: bool = 
 
     `reference` (video, modality, snippet, category); an event is a maximal run of snippets, each of which lasts `seconds`. `percent`:
     of the track's events, to compare data sets of different size.
+
+    >>> durations(np.ones((3, 2, 10, 2), bool)).get_xlabel()
+    'duration of the event (s)'
     """
     reference = np.asarray(reference, bool)
     snippets = reference.shape[2]
@@ -174,6 +189,10 @@ def cooccurrence(
 
     `weak_labels` (video, category). The colour is logarithmic; cells without a video stay white. `key`: with the key of the
     colours, the names below, and up to 14 categories with numbers; `names`: with the names at the left.
+
+    >>> ax = cooccurrence(["Speech", "Dog"], np.array([[1, 0], [1, 1]]))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['Speech', 'Dog']
     """
     import seaborn  # here: it takes a second to import
 

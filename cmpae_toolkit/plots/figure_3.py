@@ -104,6 +104,11 @@ def figure_3(state: ExplorerState) -> Figure:
 
     From the top: events (reference above, estimate below), evidence for presence and absence, probability with vacuity and
     threshold, and attention; at the right the legends and the triangle. The chosen snippet is shaded everywhere.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> from cmpae_toolkit.explorer import explore
+    >>> figure_3(explore(checkpoint.shipped_run(), load("small", "test"), index=0)).axes[0].get_title(loc="left")
+    'Events: reference above, estimate below'
     """
     keep = state.occurring
     events, attention = min(MOST_ROWS, 0.42 * max(2, len(keep))), min(MOST_ROWS, max(0.9, 0.3 * len(state.chosen)))

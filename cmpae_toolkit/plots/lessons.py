@@ -38,7 +38,11 @@ BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
 @use_theme()
 def opinion_figure(presence: float, absence: float) -> Figure:
-    """Draws one opinion twice: its Beta density (Eq. 4) at the left, its point in the triangle at the right. Evidence is 0 or more."""
+    """Draws one opinion twice: its Beta density (Eq. 4) at the left, its point in the triangle at the right. Evidence is 0 or more.
+
+    >>> len(opinion_figure(presence=6, absence=1).axes)
+    2
+    """
     figure = Picture(figsize=(8.4, 3.6), layout="constrained")
     density, triangle = figure.subplots(1, 2, width_ratios=(1.3, 1))
     strength = presence + absence + 2
@@ -54,7 +58,13 @@ def opinion_figure(presence: float, absence: float) -> Figure:
 def certainty_maps(
     maps: Mapping[str, np.ndarray], extent: tuple[float, float, float, float], points: np.ndarray, labels: np.ndarray, columns: int = 3
 ) -> Figure:
-    """Draws maps over the plane (row from bottom to top, column), values in 0..1, each with the training points (n, 2) of both labels."""
+    """Draws maps over the plane (row from bottom to top, column), values in 0..1, each with the training points (n, 2) of both labels.
+
+    >>> points, labels = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0, 1])
+    >>> figure = certainty_maps({"1 - vacuity": np.random.rand(8, 8)}, (0, 1, 0, 1), points, labels)
+    >>> figure.axes[0].get_title(loc="left")
+    '1 - vacuity'
+    """
     rows = -(-len(maps) // columns)
     steps = colormaps[SEQUENTIAL].resampled(10)
     figure = Picture(figsize=(2.75 * columns + 0.9, 2.75 * rows + 0.2), layout="constrained")
@@ -77,7 +87,12 @@ def number_table(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], ax: Axes | None = None, *,
     log: bool = False, title: str = "", form: str = "{:.2g}",
 ) -> Axes:
-    """Writes numbers of 0 or more in cells (row, column), which are the darker the larger the number; zeros stay white."""
+    """Writes numbers of 0 or more in cells (row, column), which are the darker the larger the number; zeros stay white.
+
+    >>> ax = number_table(np.array([[0.0, 12.0]]), ["PE"], ["Speech", "Dog"])
+    >>> [text.get_text() for text in ax.texts]
+    ['0', '12']
+    """
     values = np.asarray(values, dtype=float)
     ax = axes_or_new(ax, row_inches(len(columns), 1.25, 2.2), row_inches(len(rows), 0.34, 1.2))
     shown = np.ma.masked_less(values, BLANK)
@@ -104,7 +119,11 @@ def lines(
     x: Sequence[float], curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *,
     xlabel: str = "", ylabel: str = "", title: str = "", markers: bool = False,
 ) -> Axes:
-    """Draws curves by name over x, told apart by colour and line style (and by markers, where points matter)."""
+    """Draws curves by name over x, told apart by colour and line style (and by markers, where points matter).
+
+    >>> lines([0, 1, 2], {"train": [3, 2, 1], "val": [3, 3, 2]}, ylabel="loss").get_ylabel()
+    'loss'
+    """
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(curves.items()):
         ax.plot(x, values, label=plain(name), **mean_style(number) | ({} if markers else {"marker": ""}))
@@ -118,7 +137,12 @@ def category_bars(
     categories: Sequence[str], values: Mapping[str, np.ndarray], ax: Axes | None = None, *,
     marks: Mapping[str, np.ndarray] | None = None, mark: str = "", xlabel: str = "", title: str = "",
 ) -> Axes:
-    """Draws a row for each category with a bar for each modality: `values` (category,) by modality; `marks` stand over the bars."""
+    """Draws a row for each category with a bar for each modality: `values` (category,) by modality; `marks` stand over the bars.
+
+    >>> ax = category_bars(["Speech", "Dog"], {"audio": np.array([5, 2]), "visual": np.array([3, 4])}, xlabel="videos")
+    >>> len(ax.patches)
+    4
+    """
     ax = axes_or_new(ax, 7.2, row_inches(len(categories), 0.26, 1.2))
     height = 0.8 / len(values)
     for number, (name, value) in enumerate(values.items()):
@@ -167,7 +191,12 @@ def intervals(
     names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], ax: Axes | None = None, *,
     marks: Mapping[str, Sequence[float]] | None = None, xlabel: str = "", title: str = "",
 ) -> Axes:
-    """Draws a point with its interval for each name, and what to read it against as hollow marks in the same row."""
+    """Draws a point with its interval for each name, and what to read it against as hollow marks in the same row.
+
+    >>> ax = intervals(["paper", "released"], [64.3, 66.7], low=[64.0, 66.1], high=[64.6, 67.3], xlabel="type F (%)")
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['paper', 'released']
+    """
     ax = axes_or_new(ax, 7.2, row_inches(len(names), 0.36, 1.2))
     y = np.arange(len(names))
     ax.hlines(y, low, high, color=INK, linewidth=2.4)
@@ -225,6 +254,9 @@ def framework() -> Figure:
     """Draws the method: features, hybrid attention, presence and absence evidence with the selectors, pooling, opinions, mutual learning.
 
     Colours as everywhere: audio orange, visual green, joint blue; presence in solid outline, absence in dashed outline.
+
+    >>> len(framework().axes)
+    1
     """
     figure = Picture(figsize=(WIDTH, HEIGHT))
     ax = figure.add_axes((0, 0, 1, 1))

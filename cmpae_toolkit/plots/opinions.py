@@ -32,6 +32,10 @@ def opinion_triangle(
 
     Numbers or arrays (opinion,) that sum to 1. One opinion alone is projected to its probability, belief + vacuity / 2,
     parallel to the line from the vacuity corner to the base rate 1/2. `trail` joins the points in their order.
+
+    >>> ax = opinion_triangle([0.6, 0.1], [0.2, 0.1], [0.2, 0.8], labels=["sure", "vacuous"])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['sure', 'vacuous']
     """
     masses = np.stack([np.atleast_1d(np.asarray(x, dtype=float)) for x in (disbelief, belief, vacuity)], axis=-1)
     if not np.allclose(masses.sum(-1), 1, atol=1e-3) or masses.min(initial=0.0) < -1e-3:
@@ -90,6 +94,9 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
     """Draws Eq. 4: the density of Beta(alpha, beta) over the probability, with its mean marked on the axis and its vacuity named.
 
     Numbers or arrays (opinion,), each >= 1 (evidence + 1); raises InputError otherwise.
+
+    >>> beta_density(alpha=[7, 1], beta=[2, 1], labels=["barks", "nothing known"]).get_xlabel()
+    'probability of the event'
     """
     alphas, betas = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, dtype=float)) for x in (alpha, beta)))
     if min(alphas.min(), betas.min()) < 1:
@@ -120,6 +127,12 @@ def risk_surface(
     """Draws Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
 
     `presence` (n,), `absence` (m,): evidence >= 0; `risk` (n, m) in nats, from `losses.bayes_risk`; `name` is the title.
+
+    >>> from cmpae_toolkit import losses, opinion
+    >>> e = torch.linspace(0, 10, 5)
+    >>> risk = losses.bayes_risk(opinion.Opinion(e[:, None], e), torch.ones(5, 5))
+    >>> risk_surface(e, e, risk.numpy(), name="digamma").get_title(loc="left")
+    'Digamma'
     """
     risk = np.asarray(risk, dtype=float)
     if risk.shape != (len(presence), len(absence)):
@@ -137,7 +150,11 @@ def risk_surface(
 
 @use_theme()
 def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Draws forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,)."""
+    """Draws forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,).
+
+    >>> risk_curves([0, 1, 2], {"log": [0.7, 0.4, 0.3]}).get_xlabel()
+    'evidence'
+    """
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(risks.items()):
         ax.plot(evidence, values, label=plain(name), **mean_style(number) | {"marker": ""})
@@ -152,6 +169,11 @@ def reliability_diagram(reliabilities: Mapping[str, Reliability], ax: Axes | Non
     """Draws the share of events that happened over the probability they were given, a marker for each bin (area: entries), with the ECE.
 
     On the diagonal a probability means what it says; below it, p is too high.
+
+    >>> from cmpae_toolkit.evidence import reliability
+    >>> found = reliability(np.array([0.2, 0.4, 0.9]), np.array([0, 1, 1]))
+    >>> reliability_diagram({"three events": found}).get_title(loc="left")
+    'Reliability'
     """
     ax = axes_or_new(ax, 6.2, 4.0)
     ax.plot([0, 1], [0, 1], color=QUIET, linewidth=0.9, linestyle=":", label="_diagonal")
@@ -170,7 +192,11 @@ def risk_coverage_curves(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: Axes | None = None, *,
     ylabel: str = "error of the answered", title: str = "Risk and coverage",
 ) -> Axes:
-    """Draws what is left of the error when only the most certain share is answered: (coverage, risk) by name, with their areas (AURC)."""
+    """Draws what is left of the error when only the most certain share is answered: (coverage, risk) by name, with their areas (AURC).
+
+    >>> risk_coverage_curves({"vacuity": ([0.5, 1.0], [0.1, 0.3])}).get_ylabel()
+    'error of the answered'
+    """
     ax = axes_or_new(ax)
     for number, (name, (coverage, risk)) in enumerate(curves.items()):
         ax.plot(coverage, risk, label=plain(f"{name}\nAURC {np.mean(risk):.4f}"), **mean_style(number) | {"marker": ""})

@@ -38,6 +38,11 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
 
     Measured rows are filled dots with their standard deviation, printed ones and floors hollow, in a block for each data set. In
     Tables 5 and 6 the panels show the difference to the full model with its 95 % interval over seeds.
+
+    >>> from cmpae_toolkit.studies import tables
+    >>> figure = result_table(tables.make(3, "tables", ["simulated-ave"]).frame, title="simulated AVE")
+    >>> len(figure.axes) <= 2
+    True
     """
     scores = [c for c in frame.columns if c not in ("method", "data", "n") and not c.endswith(NOT_SCORES)]
     scores = [c for c in scores if c.endswith(".type")] or scores[:2]
@@ -90,6 +95,11 @@ def ablation_bars(
 
     `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
     (`studies.statistics.half_width`); without it a bar has none.
+
+    >>> import pandas as pd
+    >>> differences = pd.DataFrame({"row": "without PAEC", "seed": [0, 1], "level": "segment", "difference": [-1.0, -2.0]})
+    >>> [label.get_text() for label in ablation_bars(differences).get_yticklabels()]
+    ['without PAEC']
     """
     import seaborn  # here, and below: it takes a second to import
 
@@ -112,7 +122,13 @@ def ablation_bars(
 
 @use_theme()
 def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | None = None, title: str = "") -> Axes:
-    """Draws F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain."""
+    """Draws F of each category and track, `ours` against `baseline` (columns of `tables.per_category`): above the line is a gain.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"category": ["Dog"], "track": ["audio"], "CMPAE": [60.0], "HAN": [50.0]})
+    >>> category_scatter(table, "CMPAE", "HAN").get_ylabel()
+    'CMPAE: F (%)'
+    """
     import seaborn
 
     ax = axes_or_new(ax, 6.4, 5.4)
@@ -136,7 +152,13 @@ def category_scatter(table: pd.DataFrame, ours: str, baseline: str, ax: Axes | N
 
 @use_theme()
 def f_over_thresholds(curves: pd.DataFrame, order: Sequence[str], ax: Axes | None = None, title: str = "") -> Axes:
-    """Draws F over the snippet threshold, mean and standard deviation over seeds, of the columns "threshold", "F", "variant" and "seed"."""
+    """Draws F over the snippet threshold, mean and standard deviation over seeds, of the columns "threshold", "F", "variant" and "seed".
+
+    >>> import pandas as pd
+    >>> curves = pd.DataFrame({"threshold": [0.3, 0.5], "F": [60.0, 62.0], "variant": "paper", "seed": 0})
+    >>> f_over_thresholds(curves, order=["paper"]).get_xlabel()
+    'snippet threshold'
+    """
     ax = axes_or_new(ax, 7.6, 4.0)
     import seaborn
 

@@ -65,14 +65,24 @@ class Picture(Figure):
 
 @contextlib.contextmanager
 def use_theme() -> Iterator[None]:
-    """Gives pictures the toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were."""
+    """Gives pictures the toolkit's look inside `with use_theme():` (or under `@use_theme()`); outside, rcParams are as they were.
+
+    >>> with use_theme():
+    ...     ax = axes_or_new(None)
+    >>> ax.spines["top"].get_visible()
+    False
+    """
     with matplotlib.style.context(["default", THEME]):
         yield
 
 
 @use_theme()
 def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
-    """Returns the figure as the bytes of a PNG picture."""
+    """Returns the figure as the bytes of a PNG picture.
+
+    >>> png(axes_or_new(None).figure)[1:4]
+    b'PNG'
+    """
     before = figure.dpi
     buffer = io.BytesIO()
     try:
@@ -113,7 +123,11 @@ def _own_folder() -> Path:
 
 def figures_folder() -> Path:
     """Returns the folder into which notebooks write their pictures: the one that the environment names in CMPAE_FIGURES, else a temporary
-    one, so that reading a notebook changes no file."""
+    one, so that reading a notebook changes no file.
+
+    >>> figures_folder().is_dir()
+    True
+    """
     chosen = os.environ.get("CMPAE_FIGURES")
     return Path(chosen).expanduser() if chosen else _own_folder()
 
@@ -122,6 +136,9 @@ def keep(picture: Figure | Axes, name: str, alt: str = "") -> Snapshot:
     """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show.
 
     `alt`: a sentence for readers who do not see the picture, said before what `words.alt_text` reads from the figure.
+
+    >>> keep(axes_or_new(None), "example.png").png[1:4]
+    b'PNG'
     """
     shown = Snapshot(picture.figure, alt)
     write_atomically(figures_folder() / name, lambda file: file.write(shown.png))

@@ -27,6 +27,10 @@ def training_history(history: Any, best_epoch: int | None = None) -> Figure:
 
     `history`: a DataFrame or mapping of columns `epoch`, `loss`, the named losses, `mean`, `segment.audio` ... `event.event`;
     columns that are missing are left out. `best_epoch` by default that with the largest `mean` (of equals the later).
+
+    >>> figure = training_history({"epoch": [1, 2], "loss": [3.0, 2.0], "mean": [50.0, 60.0]})
+    >>> len(figure.axes)
+    2
     """
     figure = Picture(figsize=(8.4, 6.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -90,6 +94,11 @@ def score_bars(
     """Draws the ten F-scores in percent as bars, and across each bar what it must be read against.
 
     `scores`: `{"segment": {"audio": ...}, "event": {...}}` as `metrics.f_scores` gives; `floors`: the same by a floor's name.
+
+    >>> from cmpae_toolkit import metrics
+    >>> roll = np.ones((1, 2, 10, 3), bool)
+    >>> len(score_bars(metrics.f_scores(roll, roll)).patches)  # ten scores
+    10
     """
     ax = axes_or_new(ax, 8.4, 4.2)
     keys = [(level, name) for level in LEVELS for name in SCORES]
@@ -117,7 +126,11 @@ def score_bars(
 def threshold_curve(
     thresholds: Sequence[float], scores: Mapping[str, Sequence[float]], chosen: float | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draws F-scores in percent over a threshold on the probability; `scores` by curve name, `chosen` marks one threshold."""
+    """Draws F-scores in percent over a threshold on the probability; `scores` by curve name, `chosen` marks one threshold.
+
+    >>> threshold_curve([0.3, 0.5, 0.7], {"segments": [60, 64, 61]}, chosen=0.5).get_xlabel()
+    'threshold on the probability'
+    """
     ax = axes_or_new(ax)
     for number, (name, values) in enumerate(scores.items()):
         # the five scores in their colours everywhere, other curves in colours that are none of theirs

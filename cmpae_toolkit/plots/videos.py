@@ -57,6 +57,11 @@ def tracks(
 
     `reference`, `estimate`: bool (modality, snippet, category) or None where unknown. Reference bars are filled; the
     estimate's are hatched outlines below them. `show`: the tracks; `keep`: categories that have their rows in any case.
+
+    >>> reference = np.zeros((2, 10, 2), bool)
+    >>> reference[0, 2:5, 1] = True
+    >>> [label.get_text() for label in tracks(reference, ["Speech", "Dog"]).get_yticklabels()]
+    ['Dog, audible']
     """
     given = {"reference": reference, "estimate": estimate}
     rolls = {name: _with_audio_visual(roll) for name, roll in given.items() if roll is not None}
@@ -119,6 +124,10 @@ def evidence_curves(
 
     `presence`, `absence` (modality, snippet, category), >= 0, or None for heads without evidence. A point stands in the
     middle of its snippet. `log`: a logarithmic axis above evidence 1, linear below it, so that 0 has a place.
+
+    >>> e = np.random.default_rng(0).exponential(5, (2, 10, 2))
+    >>> len(evidence_curves(e, e / 2, ["Speech", "Dog"], chosen=["Dog"]).lines)  # PE and AE of both modalities
+    4
     """
     ax = axes_or_new(ax, 7.2, _height(chosen))
     ax.set_title(f"Evidence for presence and absence, {_and(modalities)}")
@@ -154,6 +163,10 @@ def probability_with_vacuity(
 
     `probability`, `vacuity` (modality, snippet, category) in 0..1, vacuity None for point estimates. `threshold`: one
     number, or an array (modality, category); a dotted line for each value that the chosen categories have.
+
+    >>> p = np.full((2, 10, 2), 0.7)
+    >>> probability_with_vacuity(p, p / 2, ["Speech", "Dog"], chosen=["Dog"], threshold=0.5).get_ylabel()
+    'probability'
     """
     ax = axes_or_new(ax, 7.2, _height(chosen))
     ax.set_title(f"Probability{' (no vacuity: point estimates)' if vacuity is None else ' ± vacuity / 2'}, {_and(modalities)}")
@@ -198,6 +211,10 @@ def attention_map(
 
     `attention` (modality, snippet, category) sums to 1 over the snippets; None for a method without any. `top`: the darkest value, by
     default the largest.
+
+    >>> ax = attention_map(np.full((2, 10, 2), 0.1), ["Speech", "Dog"], chosen=["Dog"])
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['audio, Dog', 'visual, Dog']
     """
     rows = [(m, k, c) for m, k, c in _series(categories, chosen, modalities)]
     ax = axes_or_new(ax, 7.2, row_inches(max(len(rows), 2), 0.3, 1.5))
@@ -224,7 +241,11 @@ def attention_map(
 
 @use_theme()
 def frames(tiles: Sequence[np.ndarray | None], ax: Axes | None = None, snippets: int = 10) -> Axes:
-    """Draws a tile (height, width, 3), uint8, of the picture track for each snippet; it stays blank where there is none."""
+    """Draws a tile (height, width, 3), uint8, of the picture track for each snippet; it stays blank where there is none.
+
+    >>> len(frames([np.zeros((9, 16, 3), np.uint8)] * 9 + [None]).images)
+    9
+    """
     ax = _media_axes(ax, "Frames")
     for t in range(snippets):
         tile = tiles[t] if t < len(tiles) else None
@@ -237,7 +258,11 @@ def frames(tiles: Sequence[np.ndarray | None], ax: Axes | None = None, snippets:
 
 @use_theme()
 def waveform(outline: np.ndarray | None, ax: Axes | None = None, snippets: int = 10, note: str = "") -> Axes:
-    """Draws the outline of the sound, its lowest and highest amplitude (point, 2) in -1..1, or writes the note where there is none."""
+    """Draws the outline of the sound, its lowest and highest amplitude (point, 2) in -1..1, or writes the note where there is none.
+
+    >>> len(waveform(np.array([[-0.5, 0.5], [-0.1, 0.2]])).collections)
+    1
+    """
     ax = _media_axes(ax, "Waveform")
     ax.add_patch(Rectangle((0, 0), snippets, 1, facecolor=MARKED, edgecolor=QUIET, linewidth=0.5))
     if outline is None:

@@ -46,6 +46,10 @@ def claims_table(runs: pd.DataFrame, score: str = "segment.type", which: Mapping
     """What became of each claim on one data set (`collect`'s runs): columns claim, printed (on LLP), n, difference, ± (95 % over
     seeds), verdict: "holds" or "the reverse" where the interval leaves 0 out, else "undecided"; and the verdict "after Holm", which
     allows for the number of claims in `which`. Claims without runs are left out.
+
+    >>> from cmpae_toolkit.studies import collect
+    >>> list(claims_table(collect("tables", "small")))
+    ['claim', 'printed', 'n', 'difference', '±', 'verdict', 'after Holm']
     """
     printed = {SAME.get(m, m): row for n in (6, 5) for m, row in paper_table(f"table_{n}")["rows"].items()}
     at = paper_table("table_5")["columns"].index(f"{score} AVVP")
@@ -86,7 +90,12 @@ def write_categories(results: str | Path, data_names: Sequence[str], out: str | 
 
 
 def per_category(runs: pd.DataFrame, label: str, against: str, level: str = "segment") -> pd.DataFrame:
-    """F of each category and track in percent, mean over seeds, of two variants: columns category, track, and the two labels."""
+    """F of each category and track in percent, mean over seeds, of two variants: columns category, track, and the two labels.
+
+    >>> from cmpae_toolkit.studies import collect
+    >>> list(per_category(collect("tables", "small"), "EDL", "EDL + PAEC"))
+    ['category', 'track', 'EDL', 'EDL + PAEC']
+    """
     for name in (label, against):
         if not (runs["variant"] == name).any():
             raise InputError(f"there is no finished run of {name!r} here.")

@@ -46,6 +46,10 @@ class Job:
     """One run: a named variant of a config with its seed, on one data set (a name, a folder, or sets in memory).
 
     `split` is scored in the end: "test", or "val" for a search, which must not see test.
+
+    >>> from cmpae_toolkit import presets
+    >>> Job("paper", presets["paper"], "small").split
+    'test'
     """
 
     variant: str
@@ -105,6 +109,12 @@ def run_grid(
     each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the workers of that cluster, which must be able to load
     the data by the same name. Each data set's and seed's earlier stage is trained first, once. `measures`: entries of each record
     beside those of `run`. Raises InputError when another process writes to the folder, or when data cannot be loaded.
+
+    >>> import tempfile
+    >>> from cmpae_toolkit import presets
+    >>> quick = presets["jomold"].changed(width=8, epochs=1, denoise=False)
+    >>> run_grid(jobs({"plain": {}}, quick, ["tiny"], seeds=[0]), tempfile.mkdtemp())[["variant", "seed"]].values.tolist()
+    [['plain', 0]]
     """
     folder, frozen = Path(folder), {} if extend is None else read(extend)
     found = {key: identify(*key) for key in {(job.data, job.splits) for job in grid}}
@@ -154,6 +164,11 @@ def is_done(file: Path, job: Job, identity: Identity, entries: Iterable[str] = (
         return False
 
 
+def _columns(history: pd.DataFrame) -> dict[str, list[Any]]:
+    """A history's columns for JSON; None where a loss was not taken in an epoch."""
+    return {name: [None if pd.isna(x) else round(x, 5) for x in values] for name, values in history.to_dict("list").items()}
+
+
 def run(
     job: Job, device: str | None = None, supervision: Supervision | None = None, measures: Measures | None = None
 ) -> dict[str, Any]:
@@ -169,7 +184,7 @@ def run(
         "split": job.split, "scores": score(job.config, trained.rolls, reference),
         "per_video": _type_per_video(trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
         "one_sided": one_sided.shares(trained.rolls, reference),
-        "val_by_snippet_threshold": curve, "history": trained.run.history.round(5).to_dict("list"),
+        "val_by_snippet_threshold": curve, "history": _columns(trained.run.history),
     } | {name: measure(trained) for name, measure in (measures or {}).items()}
 
 

@@ -65,6 +65,10 @@ def collect(source: str | Path, data_name: str | Path | Splits | None = None) ->
 
     Columns: data (the title), variant, seed, file, record (the whole record, a dict), and the scores, such as "segment.type", in
     percent. Two data sets of one title in one folder are told apart by their checksums. Raises InputError as `read` does.
+
+    >>> runs = collect("tables", "small")
+    >>> runs[["seed", "segment.type"]].notna().all().tolist()
+    [True, True]
     """
     found = read(source)
     within = None if data_name is None else folder_of(source, data_name)
@@ -113,7 +117,11 @@ def folder_of(source: str | Path, data_name: str | Path | Splits) -> str:
 
 
 def numbers(runs: pd.DataFrame) -> pd.DataFrame:
-    """`collect`'s runs with every number of their records under its path, such as "errors.all.audio.vacuity.aurc"."""
+    """`collect`'s runs with every number of their records under its path, such as "errors.all.audio.vacuity.aurc".
+
+    >>> numbers(collect("tables", "small").head(2))["scores.segment.type"].notna().tolist()
+    [True, True]
+    """
     return pd.DataFrame([{"data": run.data, "variant": run.variant, "seed": run.seed} | _values(run.record) for run in runs.itertuples()])
 
 
@@ -127,6 +135,12 @@ def _values(record: dict[str, Any]) -> dict[str, Any]:
 def freeze(folder: str | Path, name: str, out: str | Path = RESULTS) -> tuple[Path, Path]:
     """Writes a folder of runs as `<name>.csv`, a row a finished run, and `<name>.jsonl.gz`, the whole records; the same runs give
     the same bytes. Runs on a data set stand under its short name. Raises InputError when two data sets share it, or nothing is there.
+
+    >>> import tempfile
+    >>> freeze(tempfile.mkdtemp(), "nothing", tempfile.mkdtemp())
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
     """
     records = {}
     for file, record in read(folder).items():

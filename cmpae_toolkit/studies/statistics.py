@@ -77,7 +77,12 @@ def compare(values: pd.DataFrame, against: str | None = None) -> pd.DataFrame:
 
 def summarise(runs: pd.DataFrame, against: str, scores: Iterable[str] = ("segment.type", "event.type")) -> pd.DataFrame:
     """For each data set and variant of `collect`'s runs: n, and of each score its mean, standard deviation ("sd"), and difference to
-    the variant `against`, paired by seed, with half the 95 % interval of the difference ("±")."""
+    the variant `against`, paired by seed, with half the 95 % interval of the difference ("±").
+
+    >>> from cmpae_toolkit.studies import collect
+    >>> summarise(collect("tables", "small"), against="JoMoLD").columns[:3].tolist()
+    ['data', 'variant', 'n']
+    """
     rows = []
     for title, group in runs.groupby("data", sort=False):
         compared = {name: compare(_by_variant(group, name), against) for name in scores}

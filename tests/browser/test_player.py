@@ -172,7 +172,7 @@ def test_what_a_screen_reader_is_told(opened):
     assert "At 3 to 4 s: audio" in opened.locator("#caption").inner_text()
     assert re.search(r"audio \S.* e \S+, ê \S+, p \S+, u \S+", opened.locator("#picture svg").get_attribute("aria-label"))
     opened.wait_for_function("document.querySelector('.live').textContent.startsWith('At 3 to 4 s')")  # once, after a pause
-    opened.locator("summary").click()
+    opened.get_by_text("The numbers as a table").click()
     chosen = opened.locator(".chip").count()
     assert opened.locator("tbody tr").count() == 10 * 2 * chosen
     assert opened.locator("thead th").all_inner_texts() == ["seconds", "category", "modality", "e", "ê", "p", "u", "reference", "estimate"]
