@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from benchmarks import floors
+from benchmarks.twin import PlainTwin
 from cmpae_toolkit import data, decode, metrics
+from cmpae_toolkit.batches import precision_of
 from cmpae_toolkit.config import DataSpec, JoMoLDConfig, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.inference import predict
@@ -36,7 +38,8 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: `seconds` of the whole stage, extrapolated from a part of it or not, and what it could not be below."""
+    """One measurement: `seconds` of the whole stage, extrapolated from a part of it or not, what it could not be below, and what the
+    plain twin takes, where it has one."""
 
     stage: str
     size: str
@@ -44,6 +47,7 @@ class Row:
     floor: float
     extrapolated: bool = False
     note: str = ""
+    plain: float = 0.0
 
 
 def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
@@ -107,6 +111,27 @@ def epoch(_: float) -> Iterator[Row]:
             rate = max(rate, _rate(config, size))
             per_video = float(np.median(times[WARM_UP:])) / size
             yield Row("epoch, preset released", f"batch x {factor}", per_video * TRAIN, floors.training(config, SPEC) * TRAIN / rate, True)
+
+
+def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: int = 128) -> Iterator[Row]:
+    """A training step of `released` and of `paper`, in turn with its plain twin; in bfloat16 where the processor has it."""
+    for preset in ("released", "paper"):
+        config = presets[preset].changed(batch_size=batch_size)
+        train_set, val_set, moment = videos(batch_size), videos(1), Moment(2, 0, 4)
+        precisions = ("float32", "bfloat16")[: 1 + (precision_of("auto", torch.device("cpu")) == "bfloat16")]
+        calls, rates = {}, [_rate(config, batch_size)]
+        for precision in precisions:
+            training = Training(config, train_set, val_set, noise(), "cpu", precision == "bfloat16")
+            training.model.train()
+            (batch,) = training.train_loader.batches([np.arange(batch_size)])
+            calls[precision] = lambda t=training, b=batch: t.step(b, moment)
+        twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
+        calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
+        best = _best_in_turn(calls, clock)
+        rates.append(_rate(config, batch_size))
+        floor = floors.training(config, SPEC) * batch_size / max(rates)
+        for precision in precisions:
+            yield Row(f"training step, preset {preset}", f"{batch_size} videos", best[precision], floor, note=precision, plain=best["plain"])
 
 
 def prediction(_: float) -> Iterator[Row]:
@@ -196,7 +221,7 @@ def gpu(_: float) -> Iterator[Row]:
 
 
 STAGES = {
-    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing,
+    "import": import_, "step": step, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing,
     "methods": methods, "gpu": gpu,
 }
 
@@ -205,6 +230,18 @@ def _rate(config, batch: int) -> float:
     """Multiply-adds a second: the faster of the two products that most of the time goes to."""
     tokens = batch * 2 * SNIPPETS
     return max(floors.matrix_rate(tokens, config.width, config.width), floors.matrix_rate(8 * batch * SNIPPETS, 2048, config.width))
+
+
+def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int = REPEATS) -> dict[str, float]:
+    """The least time of each call, taken in turn, so that whatever else the machine does meets all of them."""
+    best = dict.fromkeys(calls, float("inf"))
+    for number in range(repeats + 1):
+        for name, call in calls.items():
+            started = clock()
+            call()
+            if number:  # the first round warms up
+                best[name] = min(best[name], clock() - started)
+    return best
 
 
 def _best(call, repeats: int = REPEATS) -> float:
