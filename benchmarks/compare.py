@@ -33,9 +33,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
     parser.add_argument("--videos", type=int, default=128, help="in a batch (default: %(default)s)")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: the processor's seconds of all threads (default: wall)")
+    parser.add_argument("--repeats", type=int, default=3, help="of each, of which the least counts (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows = list(stages.step(0.0, CLOCKS[options.clock], options.videos))
+    rows = list(stages.step(0.0, CLOCKS[options.clock], options.videos, options.repeats))
     print(compared(rows).round(3).to_markdown(index=False))
     print(f"\n{options.threads} threads, {options.videos} videos of random numbers in LLP's shapes; the floor is float32's.")
 

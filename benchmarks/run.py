@@ -4,7 +4,8 @@
 
 Each stage runs in a process of its own, so that its peak memory is its own. The floor of training and prediction is their
 arithmetic at the rate of this machine's matrix product, that of all else the bytes moved at the rate of its copy, all measured
-in the same process (`floors.py`). "plain" is how many times as long the plain twin of a step takes (`twin.py`). Nothing here is asserted: a busy machine is a slow one.
+in the same process (`floors.py`). "plain" is how many times as long the plain twin of a
+step takes (`twin.py`). Nothing here is asserted: a busy machine is a slow one.
 """
 
 from __future__ import annotations

@@ -50,11 +50,19 @@ class Row:
     plain: float = 0.0
 
 
-def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
-    """Random half-precision features and rolls of LLP's shapes; with a folder, features are memory-mapped from there."""
+def videos(
+    count: int, folder: str | None = None, seed: int = 0, *, snippets: int = SNIPPETS, categories: int = CATEGORIES,
+    streams: Mapping[str, tuple[int, int]] | None = None,
+) -> VideoSet:
+    """Random half-precision features and rolls of LLP's shapes; with a folder, features are memory-mapped from there.
+
+    `streams`: name -> positions in a snippet and width, where they are not LLP's.
+    """
     rng = np.random.default_rng(seed)
     features = {}
-    for name, shape in SHAPES.items():
+    given = {name: (stream.per_snippet, stream.width) for name, stream in STREAMS.items()} if streams is None else streams
+    for name, (per_snippet, width) in given.items():
+        shape = (snippets * per_snippet, width)
         array = np.empty((count, *shape), np.float16)
         if folder is not None:
             array = np.lib.format.open_memmap(Path(folder) / f"{name}.npy", "w+", np.float16, (count, *shape))
@@ -64,24 +72,22 @@ def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
         features[name] = array
     modalities = {name: stream.modality for name, stream in STREAMS.items()}
     ids = tuple(f"{i:011d}" for i in range(count))
-    return VideoSet("random", "val", SPEC.categories, ids, features, modalities, weak_labels(count, rng), rolls(count, rng), ids, True)
+    names = tuple(f"category_{i}" for i in range(categories))
+    weak = (rng.random((count, categories)) < 1.6 / categories).astype(np.float32)
+    return VideoSet("random", "val", names, ids, features, modalities, weak, rolls(count, rng, snippets, categories), ids, True)
 
 
-def weak_labels(count: int, rng: np.random.Generator) -> np.ndarray:
-    return (rng.random((count, CATEGORIES)) < 1.6 / CATEGORIES).astype(np.float32)
-
-
-def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS) -> np.ndarray:
+def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS, categories: int = CATEGORIES) -> np.ndarray:
     """About two categories a video and modality, each in two runs of any length."""
-    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, CATEGORIES)), axis=0)
+    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, categories)), axis=0)
     at = np.arange(snippets)[:, None]
-    is_on = rng.random((count, 2, 1, CATEGORIES)) < 2 / CATEGORIES
+    is_on = rng.random((count, 2, 1, categories)) < 2 / categories
     return ((at >= first[0]) & (at < second[0]) | (at >= first[1]) & (at < second[1])) & is_on
 
 
-def noise() -> Supervision:
+def noise(categories: int = CATEGORIES) -> Supervision:
     """Noise ratios of a tenth."""
-    return Supervision(constants={"noise_ratios": torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)})
+    return Supervision(constants={"noise_ratios": torch.full((2, categories), 0.1, dtype=torch.float64)})
 
 
 def import_(_: float) -> Iterator[Row]:
@@ -113,7 +119,7 @@ def epoch(_: float) -> Iterator[Row]:
             yield Row("epoch, preset released", f"batch x {factor}", per_video * TRAIN, floors.training(config, SPEC) * TRAIN / rate, True)
 
 
-def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: int = 128) -> Iterator[Row]:
+def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: int = 128, repeats: int = 3) -> Iterator[Row]:
     """A training step of `released` and of `paper`, in turn with its plain twin; in bfloat16 where the processor has it."""
     for preset in ("released", "paper"):
         config = presets[preset].changed(batch_size=batch_size)
@@ -127,7 +133,7 @@ def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: i
             calls[precision] = lambda t=training, b=batch: t.step(b, moment)
         twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
         calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
-        best = _best_in_turn(calls, clock)
+        best = _best_in_turn(calls, clock, repeats)
         rates.append(_rate(config, batch_size))
         floor = floors.training(config, SPEC) * batch_size / max(rates)
         for precision in precisions:
@@ -232,7 +238,7 @@ def _rate(config, batch: int) -> float:
     return max(floors.matrix_rate(tokens, config.width, config.width), floors.matrix_rate(8 * batch * SNIPPETS, 2048, config.width))
 
 
-def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int = REPEATS) -> dict[str, float]:
+def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int) -> dict[str, float]:
     """The least time of each call, taken in turn, so that whatever else the machine does meets all of them."""
     best = dict.fromkeys(calls, float("inf"))
     for number in range(repeats + 1):

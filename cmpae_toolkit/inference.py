@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from . import data, decode, metrics
 from ._files import write_atomically
+from ._products import wide_products
 from .batches import Loader, Mixed, autocast, precision_of, prediction_batch, read_ahead
 from .config import MethodConfig, check_same_data
 from .data.events import COLUMNS as EVENT_COLUMNS
@@ -43,7 +44,8 @@ def predict(
     was_training = model.training
     model.eval()
     parts = []
-    with torch.inference_mode(), autocast(device, precision_of(mixed_precision, device) == "bfloat16"):
+    mixed = precision_of(mixed_precision, device) == "bfloat16"
+    with torch.inference_mode(), autocast(device, mixed), wide_products(model.parameters()):
         batches = read_ahead(video_set, indices, device) if loader is None else loader.batches(indices)
         for batch in tqdm(batches, total=len(indices), desc="predicting", disable=not progress):
             if cross_attention is None:

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from . import data, decode, losses, metrics
 from ._files import flat
+from ._products import wide_products
 from .batches import Loader, Mixed, autocast, choose_device, precision_of
 from .checkpoint import CONFIG, SHIPPED, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
 from .config import MethodConfig, check_same_data, config_for, preset_for
@@ -93,7 +94,7 @@ class PlainStep:
     def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
         """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision, cache):
+        with autocast(self.device, self.mixed_precision, cache), wide_products(self.method.parameters()):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
         loss.backward()
