@@ -121,11 +121,11 @@ def epoch(_: float) -> Iterator[Row]:
 
 def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: int = 128, repeats: int = 3) -> Iterator[Row]:
     """A training step of `released` and of `paper`, in turn with its plain twin; in bfloat16 where the processor has it."""
+    train_set, val_set, moment = videos(batch_size), videos(1), Moment(2, 0, 4)
     for preset in ("released", "paper"):
         config = presets[preset].changed(batch_size=batch_size)
-        train_set, val_set, moment = videos(batch_size), videos(1), Moment(2, 0, 4)
         precisions = ("float32", "bfloat16")[: 1 + (precision_of("auto", torch.device("cpu")) == "bfloat16")]
-        calls, rates = {}, [_rate(config, batch_size)]
+        calls, rates = {}, [_rate(config, batch_size, clock, repeats)]
         for precision in precisions:
             training = Training(config, train_set, val_set, noise(), "cpu", precision == "bfloat16")
             training.model.train()
@@ -134,10 +134,11 @@ def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: i
         twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
         calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
         best = _best_in_turn(calls, clock, repeats)
-        rates.append(_rate(config, batch_size))
+        rates.append(_rate(config, batch_size, clock, repeats))
         floor = floors.training(config, SPEC) * batch_size / max(rates)
         for precision in precisions:
-            yield Row(f"training step, preset {preset}", f"{batch_size} videos", best[precision], floor, note=precision, plain=best["plain"])
+            stage, size = f"training step, preset {preset}", f"{batch_size} videos"
+            yield Row(stage, size, best[precision], floor, note=precision, plain=best["plain"])
 
 
 def prediction(_: float) -> Iterator[Row]:
@@ -232,10 +233,10 @@ STAGES = {
 }
 
 
-def _rate(config, batch: int) -> float:
+def _rate(config, batch: int, clock: Callable[[], float] = time.perf_counter, repeats: int = REPEATS) -> float:
     """Multiply-adds a second: the faster of the two products that most of the time goes to."""
-    tokens = batch * 2 * SNIPPETS
-    return max(floors.matrix_rate(tokens, config.width, config.width), floors.matrix_rate(8 * batch * SNIPPETS, 2048, config.width))
+    sizes = ((batch * 2 * SNIPPETS, config.width), (8 * batch * SNIPPETS, 2048))
+    return max(floors.matrix_rate(rows, inner, config.width, clock, repeats) for rows, inner in sizes)
 
 
 def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int) -> dict[str, float]:

@@ -98,6 +98,7 @@ def test_comparison_of_steps_with_their_twin(monkeypatch):
     rows = list(stages.step(0.0, batch_size=2, repeats=1))
     shown = compared(rows)
     assert set(shown["step"]) == {"paper", "released"} and (shown["plain / ours"] > 0).all() and (shown["ours / floor"] > 0).all()
+    assert (shown["plain / ours"] == shown["released / ours"])[shown["step"] == "released"].all()
     assert "plain" in table([vars(row) | {"peak_mb": 1} for row in rows])
 
 

@@ -180,9 +180,10 @@ def train_and_evaluate(
 ) -> dict[str, Any]:
     """Trains on train, chooses on val, scores test once; writes checkpoint, history, run.json and, if asked, two figures.
 
-    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device, precision, versions, and what loading found odd, of
-    which it warns. `options` go to `data.load`. Raises InputError, before anything is trained, when another process writes to `out`,
-    when a split is missing, or when `out` holds a finished run of another config or other data and `overwrite` is False.
+    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device, precision, versions, and what loading
+    found odd, of which it warns. `options` go to `data.load`. Raises InputError, before anything is trained, when another process
+    writes to `out`, when a split is missing, or when `out` holds a finished run of another config or other data and `overwrite` is
+    False.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
