@@ -26,7 +26,6 @@ from ..config import Config, MethodConfig
 from ..data.videoset import Splits, VideoSet
 from ..decode import Thresholds, decode
 from ..errors import InputError
-from ..explorer.state import save_figures
 from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
@@ -205,6 +204,8 @@ def train_and_evaluate(
         trained.run.save(out)
         write_json(out / "run.json", result)
     if figures is not None:
+        from ..explorer.state import save_figures  # here, as it loads matplotlib
+
         save_figures(trained.run, test, Path(figures))
     return result
 
