@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks import floors
 from benchmarks.twin import PlainTwin
-from cmpae_toolkit import data, decode, metrics
+from cmpae_toolkit import _products, data, decode, metrics
 from cmpae_toolkit.batches import precision_of
 from cmpae_toolkit.config import DataSpec, JoMoLDConfig, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
@@ -131,14 +132,24 @@ def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: i
             training.model.train()
             (batch,) = training.train_loader.batches([np.arange(batch_size)])
             calls[precision] = lambda t=training, b=batch: t.step(b, moment)
+            if precision == "float32" and _products.is_there():
+                calls["float32 without oneDNN"] = _without_onednn(calls[precision])
         twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
         calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
         best = _best_in_turn(calls, clock, repeats)
         rates.append(_rate(config, batch_size, clock, repeats))
         floor = floors.training(config, SPEC) * batch_size / max(rates)
-        for precision in precisions:
+        for precision in [name for name in calls if name != "plain"]:
             stage, size = f"training step, preset {preset}", f"{batch_size} videos"
             yield Row(stage, size, best[precision], floor, note=precision, plain=best["plain"])
+
+
+def _without_onednn(call: Callable[[], object]) -> Callable[[], object]:
+    def plain() -> object:
+        with patch.object(_products, "is_there", lambda: False):
+            return call()
+
+    return plain
 
 
 def prediction(_: float) -> Iterator[Row]:

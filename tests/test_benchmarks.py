@@ -4,14 +4,15 @@ stage of the table runs."""
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import floors, growth, precision, stages
+from benchmarks import floors, growth, layer, precision, stages
 from benchmarks.compare import compared
 from benchmarks.run import table
 from benchmarks.twin import PlainTwin, plain_losses
-from cmpae_toolkit import losses, metrics
+from cmpae_toolkit import _products, losses, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
@@ -100,6 +101,27 @@ def test_comparison_of_steps_with_their_twin(monkeypatch):
     assert set(shown["step"]) == {"paper", "released"} and (shown["plain / ours"] > 0).all() and (shown["ours / floor"] > 0).all()
     assert (shown["plain / ours"] == shown["released / ours"])[shown["step"] == "released"].all()
     assert "plain" in table([vars(row) | {"peak_mb": 1} for row in rows])
+
+
+@pytest.mark.parametrize("product", [F.linear, _products._product], ids=["plain", "oneDNN"])
+def test_the_blocked_layer_is_the_plain_one(product):
+    if product is not F.linear and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this PyTorch has no oneDNN")
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(48, 6), torch.randn(5, 6, requires_grad=True), torch.randn(5, requires_grad=True)
+    plain = F.elu(F.linear(x, weight, bias)).unflatten(0, (-1, layer.FRAMES)).mean(1)
+    blocked = layer.Blocked.apply(x, weight, bias, 16, product)
+    torch.testing.assert_close(blocked, plain)
+    of_plain, of_blocked = (torch.autograd.grad(y.sin().sum(), (weight, bias)) for y in (plain, blocked))
+    for ours, theirs in zip(of_blocked, of_plain, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_every_way_through_the_layer_runs():
+    ways = layer.variants(2, 80)
+    assert {"plain, from float32", "blocked, from float16"} <= ways.keys()
+    for call in ways.values():
+        call()
 
 
 def test_growth_is_measured_and_told(monkeypatch):

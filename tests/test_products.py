@@ -33,6 +33,15 @@ def test_wide_layers_and_their_gradients(inner, with_bias):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("large", [1, 10**9])  # both ways to the gradient of the weights
+def test_gradients_in_double(large, monkeypatch):
+    """The formulas alone, on a product that knows float64."""
+    monkeypatch.setattr(_products, "_product", F.linear)
+    monkeypatch.setattr(_products, "LARGE", large)
+    given = [made(*shape, dtype=torch.float64).requires_grad_() for shape in ((2, 3, 4), (5, 4), (5,))]
+    assert torch.autograd.gradcheck(_products.linear, given)
+
+
 def test_inputs_without_gradient_get_none():
     x, weight = made(4, 512), made(512, 512, seed=1).requires_grad_()
     _products.linear(x, weight).sum().backward()
