@@ -45,7 +45,7 @@ class WideProducts(TorchFunctionMode):
 
 def _is_wide(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     on_cpu = x.dtype == weight.dtype == torch.float32 and x.device.type == weight.device.type == "cpu"
-    return on_cpu and min(weight.shape) >= WIDE and not torch.is_autocast_enabled("cpu")
+    return on_cpu and x.ndim > 1 and min(weight.shape) >= WIDE and not torch.is_autocast_enabled("cpu")
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
