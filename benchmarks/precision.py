@@ -46,7 +46,7 @@ def run(config: MethodConfig, sets: dict[str, data.VideoSet], is_mixed: bool) ->
 
 def differences(rows: Iterable[dict]) -> pd.DataFrame:
     """For each data set, preset and score the mean in float32, and of bfloat16 minus float32 the mean and its 95 % interval."""
-    table = pd.DataFrame(rows).set_index(["data", "preset", "seed", "precision"])[[".".join(pair) for pair in SCORES]]
+    table = pd.DataFrame(rows).set_index(["data", "preset", "seed", "precision"])[[".".join(pair) for pair in SCORES]].sort_index()
     exact, fast = (table.xs(name, level="precision") for name in ("float32", "bfloat16"))
     found = []
     for (name, preset), moved in (fast - exact).dropna().groupby(["data", "preset"]):
