@@ -54,7 +54,7 @@ def differences(rows: Iterable[dict]) -> pd.DataFrame:
         for score in moved:
             mean = moved[score].mean()
             found.append({
-                "data": name, "preset": preset, "seeds": len(moved), "score": score, "float32": exact.loc[name, preset][score].mean(),
+                "data": name, "preset": preset, "seeds": len(moved), "score": score, "float32": exact.loc[moved.index, score].mean(),
                 "difference": mean, "from": mean - half[score], "to": mean + half[score],
             })
     return pd.DataFrame(found)
