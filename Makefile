@@ -58,6 +58,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
+	$(BIN)/python -m benchmarks.growth
 
 docs: $(READY)
 	$(BIN)/sphinx-build -W --keep-going -q -c docs -d build/doctrees . build/site

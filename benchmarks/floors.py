@@ -4,6 +4,7 @@ matrix product, and the bytes that must be moved, at the rate of its own copy; b
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from cmpae_toolkit.config import JOMOLD, Config, DataSpec, JoMoLDConfig, MethodC
 REPEATS = 5
 
 
-def matrix_rate(rows: int, inner: int, columns: int) -> float:
+def matrix_rate(
+    rows: int, inner: int, columns: int, clock: Callable[[], float] = time.perf_counter, repeats: int = REPEATS
+) -> float:
     """Multiply-adds a second of a float32 product (rows, inner) x (inner, columns): the best of a few."""
     a, b = torch.randn(rows, inner), torch.randn(columns, inner)
     a @ b.T
-    best = min(_seconds(lambda: a @ b.T) for _ in range(REPEATS))
+    best = min(_seconds(lambda: a @ b.T, clock) for _ in range(repeats))
     return rows * inner * columns / best
 
 
@@ -94,7 +97,7 @@ def training(config: MethodConfig, spec: DataSpec) -> int:
     return 2 * first + 3 * (learned + contrast) + denoising
 
 
-def _seconds(call) -> float:
-    started = time.perf_counter()
+def _seconds(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    started = clock()
     call()
-    return time.perf_counter() - started
+    return clock() - started

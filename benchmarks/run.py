@@ -4,7 +4,8 @@
 
 Each stage runs in a process of its own, so that its peak memory is its own. The floor of training and prediction is their
 arithmetic at the rate of this machine's matrix product, that of all else the bytes moved at the rate of its copy, all measured
-in the same process (`floors.py`). Nothing here is asserted: a busy machine is a slow one.
+in the same process (`floors.py`). "plain" is how many times as long the plain twin of a
+step takes (`twin.py`). Nothing here is asserted: a busy machine is a slow one.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ def measured(stage: str, threads: int) -> list[dict]:
 
 def table(rows: list[dict]) -> pd.DataFrame:
     shown = pd.DataFrame(rows)
+    shown["plain"] = [f"{p / s:.2f} x" if p else "" for p, s in zip(shown["plain"], shown["seconds"], strict=True)]
     shown["ratio"] = (shown["seconds"] / shown["floor"]).where(shown["floor"] > 0)
     shown["seconds"] = [f"{s:.4g}{' *' if e else ''}" for s, e in zip(shown["seconds"], shown["extrapolated"], strict=True)]
     shown["floor"] = [f"{f:.3g}" if f else "" for f in shown["floor"]]
     shown["ratio"] = [f"{r:.2f}" if r == r else "" for r in shown["ratio"]]
-    return shown[["stage", "size", "seconds", "floor", "ratio", "peak_mb", "note"]].rename(columns={"peak_mb": "peak MB"})
+    return shown[["stage", "size", "seconds", "floor", "ratio", "plain", "peak_mb", "note"]].rename(columns={"peak_mb": "peak MB"})
 
 
 def main() -> None:

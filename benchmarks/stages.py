@@ -6,15 +6,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks import floors
-from cmpae_toolkit import data, decode, metrics
+from benchmarks.twin import PlainTwin
+from cmpae_toolkit import _products, data, decode, metrics
+from cmpae_toolkit.batches import precision_of
 from cmpae_toolkit.config import DataSpec, JoMoLDConfig, StreamSpec, presets
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.inference import predict
@@ -36,7 +39,8 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: `seconds` of the whole stage, extrapolated from a part of it or not, and what it could not be below."""
+    """One measurement: `seconds` of the whole stage, extrapolated from a part of it or not, what it could not be below, and what the
+    plain twin takes, where it has one."""
 
     stage: str
     size: str
@@ -44,13 +48,22 @@ class Row:
     floor: float
     extrapolated: bool = False
     note: str = ""
+    plain: float = 0.0
 
 
-def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
-    """Random half-precision features and rolls of LLP's shapes; with a folder, features are memory-mapped from there."""
+def videos(
+    count: int, folder: str | None = None, seed: int = 0, *, snippets: int = SNIPPETS, categories: int = CATEGORIES,
+    streams: Mapping[str, tuple[int, int]] | None = None,
+) -> VideoSet:
+    """Random half-precision features and rolls of LLP's shapes; with a folder, features are memory-mapped from there.
+
+    `streams`: name -> positions in a snippet and width, where they are not LLP's.
+    """
     rng = np.random.default_rng(seed)
     features = {}
-    for name, shape in SHAPES.items():
+    given = {name: (stream.per_snippet, stream.width) for name, stream in STREAMS.items()} if streams is None else streams
+    for name, (per_snippet, width) in given.items():
+        shape = (snippets * per_snippet, width)
         array = np.empty((count, *shape), np.float16)
         if folder is not None:
             array = np.lib.format.open_memmap(Path(folder) / f"{name}.npy", "w+", np.float16, (count, *shape))
@@ -60,24 +73,22 @@ def videos(count: int, folder: str | None = None, seed: int = 0) -> VideoSet:
         features[name] = array
     modalities = {name: stream.modality for name, stream in STREAMS.items()}
     ids = tuple(f"{i:011d}" for i in range(count))
-    return VideoSet("random", "val", SPEC.categories, ids, features, modalities, weak_labels(count, rng), rolls(count, rng), ids, True)
+    names = tuple(f"category_{i}" for i in range(categories))
+    weak = (rng.random((count, categories)) < 1.6 / categories).astype(np.float32)
+    return VideoSet("random", "val", names, ids, features, modalities, weak, rolls(count, rng, snippets, categories), ids, True)
 
 
-def weak_labels(count: int, rng: np.random.Generator) -> np.ndarray:
-    return (rng.random((count, CATEGORIES)) < 1.6 / CATEGORIES).astype(np.float32)
-
-
-def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS) -> np.ndarray:
+def rolls(count: int, rng: np.random.Generator, snippets: int = SNIPPETS, categories: int = CATEGORIES) -> np.ndarray:
     """About two categories a video and modality, each in two runs of any length."""
-    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, CATEGORIES)), axis=0)
+    first, second = np.sort(rng.integers(0, snippets + 1, (2, 2, count, 2, 1, categories)), axis=0)
     at = np.arange(snippets)[:, None]
-    is_on = rng.random((count, 2, 1, CATEGORIES)) < 2 / CATEGORIES
+    is_on = rng.random((count, 2, 1, categories)) < 2 / categories
     return ((at >= first[0]) & (at < second[0]) | (at >= first[1]) & (at < second[1])) & is_on
 
 
-def noise() -> Supervision:
+def noise(categories: int = CATEGORIES) -> Supervision:
     """Noise ratios of a tenth."""
-    return Supervision(constants={"noise_ratios": torch.full((2, CATEGORIES), 0.1, dtype=torch.float64)})
+    return Supervision(constants={"noise_ratios": torch.full((2, categories), 0.1, dtype=torch.float64)})
 
 
 def import_(_: float) -> Iterator[Row]:
@@ -107,6 +118,38 @@ def epoch(_: float) -> Iterator[Row]:
             rate = max(rate, _rate(config, size))
             per_video = float(np.median(times[WARM_UP:])) / size
             yield Row("epoch, preset released", f"batch x {factor}", per_video * TRAIN, floors.training(config, SPEC) * TRAIN / rate, True)
+
+
+def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: int = 128, repeats: int = 3) -> Iterator[Row]:
+    """A training step of `released` and of `paper`, in turn with its plain twin; in bfloat16 where the processor has it."""
+    train_set, val_set, moment = videos(batch_size), videos(1), Moment(2, 0, 4)
+    for preset in ("released", "paper"):
+        config = presets[preset].changed(batch_size=batch_size)
+        precisions = ("float32", "bfloat16")[: 1 + (precision_of("auto", torch.device("cpu")) == "bfloat16")]
+        calls, rates = {}, [_rate(config, batch_size, clock, repeats)]
+        for precision in precisions:
+            training = Training(config, train_set, val_set, noise(), "cpu", precision == "bfloat16")
+            training.model.train()
+            (batch,) = training.train_loader.batches([np.arange(batch_size)])
+            calls[precision] = lambda t=training, b=batch: t.step(b, moment)
+            if precision == "float32" and _products.is_there():
+                calls["float32 without oneDNN"] = _without_onednn(calls[precision])
+        twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
+        calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
+        best = _best_in_turn(calls, clock, repeats)
+        rates.append(_rate(config, batch_size, clock, repeats))
+        floor = floors.training(config, SPEC) * batch_size / max(rates)
+        for precision in [name for name in calls if name != "plain"]:
+            stage, size = f"training step, preset {preset}", f"{batch_size} videos"
+            yield Row(stage, size, best[precision], floor, note=precision, plain=best["plain"])
+
+
+def _without_onednn(call: Callable[[], object]) -> Callable[[], object]:
+    def plain() -> object:
+        with patch.object(_products, "is_there", lambda: False):
+            return call()
+
+    return plain
 
 
 def prediction(_: float) -> Iterator[Row]:
@@ -196,15 +239,27 @@ def gpu(_: float) -> Iterator[Row]:
 
 
 STAGES = {
-    "import": import_, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing,
+    "import": import_, "step": step, "epoch": epoch, "predict": prediction, "thresholds": thresholds, "score": scoring, "pack": packing,
     "methods": methods, "gpu": gpu,
 }
 
 
-def _rate(config, batch: int) -> float:
+def _rate(config, batch: int, clock: Callable[[], float] = time.perf_counter, repeats: int = REPEATS) -> float:
     """Multiply-adds a second: the faster of the two products that most of the time goes to."""
-    tokens = batch * 2 * SNIPPETS
-    return max(floors.matrix_rate(tokens, config.width, config.width), floors.matrix_rate(8 * batch * SNIPPETS, 2048, config.width))
+    sizes = ((batch * 2 * SNIPPETS, config.width), (8 * batch * SNIPPETS, 2048))
+    return max(floors.matrix_rate(rows, inner, config.width, clock, repeats) for rows, inner in sizes)
+
+
+def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int) -> dict[str, float]:
+    """The least time of each call, taken in turn, so that whatever else the machine does meets all of them."""
+    best = dict.fromkeys(calls, float("inf"))
+    for number in range(repeats + 1):
+        for name, call in calls.items():
+            started = clock()
+            call()
+            if number:  # the first round warms up
+                best[name] = min(best[name], clock() - started)
+    return best
 
 
 def _best(call, repeats: int = REPEATS) -> float:

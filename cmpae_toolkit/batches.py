@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +23,9 @@ from .method import Batch, Supervision
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that a data set may take
 PREDICTION_BYTES = 80 * 2**20  # that one batch of `predict` may take on a CPU: larger ones fall out of the caches
 LARGEST_BATCH = 1024
+
+Mixed = bool | Literal["auto"]
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # how processors say that they multiply it: x86, x86, Arm
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -125,6 +131,29 @@ def prediction_batch(spec: DataSpec, config: MethodConfig, device: torch.device)
 
 def _bytes(video_set: VideoSet) -> int:
     return sum(x.nbytes for x in video_set.features.values())
+
+
+def precision_of(mixed: Mixed, device: torch.device) -> str:
+    """"bfloat16" where it is asked for, with "auto" where the device also has it in hardware; else "float32"."""
+    if mixed not in (True, False, "auto"):
+        raise InputError(f"mixed_precision is {mixed!r}: use True, False or 'auto'.")
+    return "bfloat16" if mixed is True or (mixed == "auto" and has_bfloat16(device)) else "float32"
+
+
+@functools.cache
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32: not where it is only emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.backends.mkldnn.is_available() and bool(BFLOAT16 & _cpu_flags())
+
+
+def _cpu_flags() -> set[str]:
+    """What the processor says that it can do; nothing where neither PyTorch nor the system tells it."""
+    flags = {name for name, there in getattr(torch.cpu, "get_capabilities", dict)().items() if there is True}
+    with contextlib.suppress(OSError):
+        flags |= set(Path("/proc/cpuinfo").read_text(errors="replace").split())
+    return flags
 
 
 def autocast(device: torch.device, enabled: bool, cache: bool = True) -> contextlib.AbstractContextManager:

@@ -43,6 +43,7 @@ class Run:
     thresholds: Thresholds
     best_epoch: int
     data: dict[str, Any] = field(default_factory=dict)  # name, checksum, simulated: what it was trained on
+    precision: str = "float32"  # that it was trained in, or "bfloat16"
 
     @property
     def config(self) -> MethodConfig:
@@ -59,7 +60,7 @@ class Run:
         description = {
             "method": self.config.method, "config": self.config.to_dict(), "spec": self.spec.to_dict(),
             "thresholds": self.thresholds.to_dict(),
-            "best_epoch": self.best_epoch, "data": self.data,
+            "best_epoch": self.best_epoch, "data": self.data, "precision": self.precision,
         }
         write_atomically(folder / MODEL, lambda file: file.write(save(tensors)))
         write_text(folder / HISTORY, self.history.to_csv(index=False))
@@ -80,13 +81,14 @@ def load_run(folder: str | Path) -> Run:
         config = method.Config.from_dict(description["config"])
         thresholds = Thresholds.from_dict(description["thresholds"], spec.categories)
         best_epoch, data = int(description["best_epoch"]), dict(description.get("data", {}))
+        precision = str(description.get("precision", "float32"))
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise InputError(f"{folder / CONFIG}: {error}") from None
         raise InputError(f"{folder / CONFIG}: the entry {error} is missing or broken; save the checkpoint again.") from None
     model = method(config, spec)
     load_parameters(model, read_tensors(folder / MODEL)[0], folder / MODEL)
-    return Run(model.eval(), _read_history(folder / HISTORY), thresholds, best_epoch, data)
+    return Run(model.eval(), _read_history(folder / HISTORY), thresholds, best_epoch, data, precision)
 
 
 def _read_history(path: Path) -> pd.DataFrame:
@@ -210,16 +212,16 @@ def versions() -> dict[str, str]:
 
 
 def provenance(run: Run, test_set: VideoSet, device: str | None = None) -> dict[str, Any]:
-    """What every stored result says of where it comes from: data, config, what was chosen on val, device and versions.
+    """What every stored result says of where it comes from: data, config, what was chosen on val, device, precision and versions.
 
     >>> from cmpae_toolkit import load
     >>> sorted(provenance(shipped_run(), load("small", "test")))
-    ['best_epoch', 'config', 'data', 'device', 'thresholds', 'versions']
+    ['best_epoch', 'config', 'data', 'device', 'precision', 'thresholds', 'versions']
     """
     return {
         "data": run.data | {"title": test_set.title, "test_checksum": test_set.checksum()}, "config": run.config.to_dict(),
         "best_epoch": run.best_epoch, "thresholds": run.thresholds.to_dict(), "device": str(choose_device(device)),
-        "versions": versions(),
+        "precision": run.precision, "versions": versions(),
     }
 
 

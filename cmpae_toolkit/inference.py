@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 
 from . import data, decode, metrics
 from ._files import write_atomically
-from .batches import Loader, autocast, prediction_batch, read_ahead
+from ._products import wide_products
+from .batches import Loader, Mixed, autocast, precision_of, prediction_batch, read_ahead
 from .config import MethodConfig, check_same_data
 from .data.events import COLUMNS as EVENT_COLUMNS
 from .data.videoset import VideoSet
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Method, video_set: VideoSet, *, cross_attention: bool | None = None, mixed_precision: bool = False, progress: bool = False,
+    model: Method, video_set: VideoSet, *, cross_attention: bool | None = None, mixed_precision: Mixed = False, progress: bool = False,
     loader: Loader | None = None,
 ) -> Evidence:
     """The method's evidence for every video, on the CPU.
@@ -47,7 +48,8 @@ def predict(
     was_training = model.training
     model.eval()
     parts = []
-    with torch.inference_mode(), autocast(device, mixed_precision):
+    mixed = precision_of(mixed_precision, device) == "bfloat16"
+    with torch.inference_mode(), autocast(device, mixed), wide_products(model.parameters()):
         batches = read_ahead(video_set, indices, device) if loader is None else loader.batches(indices)
         for batch in tqdm(batches, total=len(indices), desc="predicting", disable=not progress):
             if cross_attention is None:

@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 
 from . import data, decode, losses, metrics
 from ._files import flat
-from .batches import Loader, autocast, choose_device
+from ._products import wide_products
+from .batches import Loader, Mixed, autocast, choose_device, precision_of
 from .checkpoint import CONFIG, SHIPPED, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
 from .config import MethodConfig, check_same_data, config_for, preset_for
 from .data.videoset import VideoSet
@@ -34,7 +35,7 @@ SEED_STRIDE = 100_003  # a prime between the seeds of runs, so that no two runs 
 
 def fit(
     config: MethodConfig, train_set: VideoSet, val_set: VideoSet, *, supervision: Supervision | None = None, device: str | None = None,
-    folder: str | Path | None = None, resume: bool = False, mixed_precision: bool = False, step: type[PlainStep] | None = None,
+    folder: str | Path | None = None, resume: bool = False, mixed_precision: Mixed = False, step: type[PlainStep] | None = None,
     progress: bool | str = True,
 ) -> Run:
     """Trains the config's method on weak labels; the epoch, and thresholds where the config asks for it, are chosen on `val_set`.
@@ -43,7 +44,8 @@ def fit(
 
     `supervision`: what the method learns from beside weak labels; by default what its `prepare` makes, earlier stages included. With a
     `folder` the state is saved each epoch, and `resume=True` goes on from it: on CPU to the same weights as without the
-    interruption. `mixed_precision`: bfloat16 where it is safe. `step`: another way to take a training step than `PlainStep`.
+    interruption. `mixed_precision`: bfloat16 where it is safe, with "auto" only where the processor has it in hardware; an earlier
+    stage stays in float32. `step`: another way to take a training step than `PlainStep`.
     `progress`: whether to show a bar, or what is to stand before it; an earlier stage has a bar of its own.
     Raises InputError when the sets lack labels or do not fit together, or when training diverges.
 
@@ -97,7 +99,7 @@ class PlainStep:
     def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
         """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision, cache):
+        with autocast(self.device, self.mixed_precision, cache), wide_products(self.method.parameters()):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
         loss.backward()
@@ -112,13 +114,15 @@ class Training:
 
     def __init__(
         self, config: MethodConfig, train_set: VideoSet, val_set: VideoSet, supervision: Supervision, device: str | None = None,
-        mixed_precision: bool = False, step: type[PlainStep] = PlainStep,
+        mixed_precision: Mixed = False, step: type[PlainStep] = PlainStep,
     ) -> None:
-        self.config, self.train_set, self.val_set, self.mixed_precision = config, train_set, val_set, mixed_precision
+        self.config, self.train_set, self.val_set = config, train_set, val_set
         self.device = choose_device(device)
+        self.precision = precision_of(mixed_precision, self.device)
+        self.mixed_precision = self.precision == "bfloat16"
         with seeded(config.seed):
             self.model = get(config.method)(config, train_set.spec).to(self.device)
-        self.step = step(self.model, self.device, mixed_precision)
+        self.step = step(self.model, self.device, self.mixed_precision)
         self.train_loader, self.val_loader = Loader(train_set, self.device, supervision), Loader(val_set, self.device)
         self.supervision = supervision
         self.thresholds = self.start_thresholds = self.model.thresholds()
@@ -131,10 +135,9 @@ class Training:
         """All that changes the course of training: a state with another key is not resumed."""
         made = {**self.supervision.constants, **self.supervision.targets}
         supervision = {name: hashlib.sha256(value.cpu().contiguous().numpy().tobytes()).hexdigest() for name, value in made.items()}
-        precision = "bfloat16" if self.mixed_precision else "float32"
         return {
             "method": self.config.method, "config": self.config.to_dict(), "data": self.data, "val": self.val_set.checksum(),
-            "supervision": supervision, "precision": precision, "torch": torch.__version__,
+            "supervision": supervision, "precision": self.precision, "torch": torch.__version__,
         }
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
@@ -208,7 +211,7 @@ class Training:
         """The run with the weights of the best epoch."""
         check_finite(self.best, f"the run on {self.train_set.title}")
         self.model.load_state_dict(self.best)
-        return Run(self.model.eval(), pd.DataFrame(self.history), self.thresholds, self.best_epoch, self.data)
+        return Run(self.model.eval(), pd.DataFrame(self.history), self.thresholds, self.best_epoch, self.data, self.precision)
 
 
 def trained_run(data_name: str, preset: str | None = None) -> Run:

@@ -1,14 +1,18 @@
-"""The benchmarks' floors count what the model really multiplies, and nothing twice; every stage of the table runs."""
+"""The benchmarks' floors count what the model really multiplies, and nothing twice; the plain twin trains as the model does; every
+stage of the table runs."""
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import floors, stages
+from benchmarks import floors, growth, layer, precision, stages
+from benchmarks.compare import compared
 from benchmarks.run import table
-from cmpae_toolkit import losses, metrics
+from benchmarks.twin import PlainTwin, plain_losses
+from cmpae_toolkit import _products, losses, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
@@ -54,6 +58,92 @@ def test_a_prediction_multiplies_what_the_floor_counts(preset):
 
     counted, floor = multiply_adds(predict), floors.prediction(config, stages.SPEC)
     assert floor * 0.99 <= counted <= floor * 1.04
+
+
+@pytest.mark.parametrize("preset", ["paper", "released"])
+def test_the_plain_twin_has_the_models_losses_and_gradients(preset):
+    """Without dropout, to rounding; and it multiplies more than the floor, since it shares nothing."""
+    torch.manual_seed(0)
+    model = get("cmpae")(presets[preset].changed(width=32), stages.SPEC).eval()
+    weak = torch.zeros(VIDEOS, stages.CATEGORIES)
+    weak[:, :4] = 1
+    batch = Batch(features(), weak, constants={"noise_ratios": torch.full((2, stages.CATEGORIES), 0.5, dtype=torch.float64)})
+    found = []
+    for losses_of in (lambda *given: model.losses(*given), lambda *given: plain_losses(model, *given)):
+        model.zero_grad()
+        named = losses_of(batch, Moment(2, 1, 4))
+        losses.total(named, model.config).backward()
+        found.append((named, [p.grad for p in model.parameters() if p.grad is not None]))
+    assert found[0][0].keys() == found[1][0].keys()
+    for name, value in found[0][0].items():
+        torch.testing.assert_close(value, found[1][0][name], rtol=1e-5, atol=1e-6)
+    for ours, plain in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-5)
+    counted = multiply_adds(lambda: losses.total(plain_losses(model.train(), batch, Moment(2, 1, 4)), model.config).backward())
+    assert counted > 1.05 * floors.training(model.config, stages.SPEC)
+
+
+def test_a_step_of_the_twin_learns():
+    model = get("cmpae")(presets["paper"].changed(width=16, learning_rate=1e-2), stages.SPEC).eval()
+    twin = PlainTwin(model)
+    constants = {"noise_ratios": torch.zeros(2, stages.CATEGORIES, dtype=torch.float64)}
+    batch = Batch(features(), torch.ones(VIDEOS, stages.CATEGORIES), constants=constants)
+    first, *_, last = (losses.total(twin(batch, Moment(1, 0, 4)), model.config).item() for _ in range(5))
+    assert last < first
+
+
+def test_comparison_of_steps_with_their_twin(monkeypatch):
+    monkeypatch.setattr(stages, "_rate", lambda *_: 1e9)
+    small = {name: presets[name].changed(width=16) for name in ("paper", "released")}
+    monkeypatch.setattr(stages, "presets", small)
+    rows = list(stages.step(0.0, batch_size=2, repeats=1))
+    shown = compared(rows)
+    assert set(shown["step"]) == {"paper", "released"} and (shown["plain / ours"] > 0).all() and (shown["ours / floor"] > 0).all()
+    assert (shown["plain / ours"] == shown["released / ours"])[shown["step"] == "released"].all()
+    assert "plain" in table([vars(row) | {"peak_mb": 1} for row in rows])
+
+
+@pytest.mark.parametrize("product", [F.linear, _products._product], ids=["plain", "oneDNN"])
+def test_the_blocked_layer_is_the_plain_one(product):
+    if product is not F.linear and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this PyTorch has no oneDNN")
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(48, 6), torch.randn(5, 6, requires_grad=True), torch.randn(5, requires_grad=True)
+    plain = F.elu(F.linear(x, weight, bias)).unflatten(0, (-1, layer.FRAMES)).mean(1)
+    blocked = layer.Blocked.apply(x, weight, bias, 16, product)
+    torch.testing.assert_close(blocked, plain)
+    of_plain, of_blocked = (torch.autograd.grad(y.sin().sum(), (weight, bias)) for y in (plain, blocked))
+    for ours, theirs in zip(of_blocked, of_plain, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_every_way_through_the_layer_runs():
+    ways = layer.variants(2, 80)
+    assert {"plain, from float32", "blocked, from float16"} <= ways.keys()
+    for call in ways.values():
+        call()
+
+
+def test_growth_is_measured_and_told(monkeypatch):
+    monkeypatch.setattr(growth, "BASE", {"videos": 4, "categories": 3, "snippets": 2})
+    found = growth.measure("categories", 5)
+    assert found["epoch"] > 0 and set(found) == {*growth.PARTS, "peak_mb"}
+    monkeypatch.setattr(growth, "GROWN", {"videos": (1, 2)})
+    numbers = dict.fromkeys((*growth.PARTS, "peak_mb"), 1.5)
+    shown = growth.table({("videos", 1): numbers, ("videos", 2): {name: 3.0 for name in numbers}})
+    assert list(shown["epoch"]) == ["1.5", "3 (x 2.0)"] and list(shown["larger"]) == ["", "x 2"]
+
+
+def test_paired_intervals_of_precisions():
+    """By hand: differences 1, 2, 3 have the mean 2 and the half width 4.3027 x 1 / sqrt(3)."""
+    rows = []
+    for seed, moved in enumerate((1, 2, 3)):
+        for name, value in (("float32", 50 + seed), ("bfloat16", 50 + seed + moved)):
+            scores = {".".join(pair): value for pair in precision.SCORES}
+            rows.append({"data": "made up", "preset": "paper", "seed": seed, "precision": name, **scores})
+    shown = precision.differences(rows)
+    assert len(shown) == 10 and (shown["seeds"] == 3).all()
+    np.testing.assert_allclose(shown[["float32", "difference", "from", "to"]].iloc[0], [51, 2, 2 - 2.4841, 2 + 2.4841], atol=1e-3)
 
 
 def test_made_up_sets_have_llps_shapes(tmp_path):

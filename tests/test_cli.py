@@ -34,6 +34,7 @@ def test_train_leaves_everything(trained, tiny):
     assert "simulated" in result["data"]["title"]
     assert flat(result["scores"]["test"]) == pytest.approx(flat(evaluate(load_run(trained / "a"), tiny[2])))
     assert result["floors"]["test"] == metrics.floors(tiny[2].weak_labels, tiny[2].reference)
+    assert result["precision"] == "float32"
     assert set(result["versions"]) >= {"torch", "python", "cmpae_toolkit"} and result["seconds"] > 0
 
 

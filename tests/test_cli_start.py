@@ -79,6 +79,7 @@ def test_values_are_typed():
     options = ["--width", "16", "--no-denoise", "--search-thresholds", "audio", "--clip-gradient", "1"]
     train = _commands.parse(["train", "--data", "llp", *options])
     assert train.config == Config(width=16, denoise=False, search_thresholds=("audio",), clip_gradient=1.0)
+    assert train.mixed_precision == "off" and _commands.parse(["train", "--mixed-precision", "auto"]).mixed_precision == "auto"
     assert _commands.parse(["train", "--data", "tiny", "--preset", "han"]).config.width == 32  # the sizes of the simulated set
     probe = _commands.parse(["train", "--data", "simulated-tiny-ave", "--method", "linear_probe"]).config
     assert isinstance(probe, LinearProbe.Config) and probe.task == "localization" and probe.epochs == 10

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cmpae_toolkit import batches, decode, inference, metrics, model, train
-from cmpae_toolkit.checkpoint import CONFIG, MODEL, STATE, load_run
+from cmpae_toolkit.checkpoint import CONFIG, MODEL, STATE, load_run, provenance
 from cmpae_toolkit.config import Config, config_for, presets
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
@@ -191,6 +191,28 @@ def test_mixed_precision_stays_close(tiny, run):
     exact, fast = (predict(run.model, tiny[2], mixed_precision=m).snippet.probability for m in (False, True))
     assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
     torch.testing.assert_close(exact, fast, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_is_bfloat16_where_the_processor_has_it(there, tiny, tmp_path, monkeypatch):
+    """What was really used is kept with the run and in its provenance."""
+    monkeypatch.setattr(batches, "has_bfloat16", lambda device: there)
+    config = presets["paper"].changed(width=8, epochs=1, denoise=False)
+    auto, asked = (fit(config, *tiny[:2], mixed_precision=m, device="cpu", progress=False) for m in ("auto", there))
+    assert auto.precision == asked.precision == ("bfloat16" if there else "float32") and same_weights(auto, asked)
+    assert load_run(auto.save(tmp_path)).precision == auto.precision == provenance(auto, tiny[2], "cpu")["precision"]
+
+
+def test_precisions_that_there_are_not(tiny):
+    with pytest.raises(InputError, match="True, False or 'auto'"):
+        fit(presets["paper"].changed(width=8, denoise=False), *tiny[:2], mixed_precision="fast", progress=False)
+
+
+@pytest.mark.parametrize("flags, there", [({"sse4", "avx512_bf16"}, True), ({"bf16", "neon"}, True), ({"avx512_f"}, False)])
+def test_bfloat16_is_looked_up_in_the_processors_flags(flags, there, monkeypatch):
+    monkeypatch.setattr(batches, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert batches.has_bfloat16.__wrapped__(torch.device("cpu")) is there
 
 
 def test_checkpoint_round_trip(run, tiny, tmp_path):

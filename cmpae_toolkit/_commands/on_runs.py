@@ -42,7 +42,7 @@ class Train(OnData):
     resume: Flag = False  # go on from the state in --out
     figures: Path | None = None  # write the history and evidence-curve figures to this folder
     device: str | None = None  # cpu, cuda, mps; without it the best there is
-    mixed_precision: Flag = False  # bfloat16 where it is safe
+    mixed_precision: Literal["off", "on", "auto"] = "off"  # bfloat16 where it is safe; auto: only where the processor has it
     config: Annotated[MethodConfig, tyro.conf.arg(name="")]
 
     @property
@@ -59,7 +59,7 @@ class Train(OnData):
 
             result = train_and_evaluate(
                 config, self.data, out, figures=self.figures, device=self.device, resume=self.resume, overwrite=self.overwrite,
-                mixed_precision=self.mixed_precision, **self.options(),
+                mixed_precision={"off": False, "on": True}.get(self.mixed_precision, "auto"), **self.options(),
             )
         keep_extraction(self.data, out)
         self.report(result, out)

@@ -20,12 +20,12 @@ import pandas as pd
 from .. import data, metrics
 from .._files import hold, read_json, write_json
 from .._parallel import backend
+from ..batches import Mixed
 from ..checkpoint import Run, provenance
 from ..config import Config, MethodConfig
 from ..data.videoset import Splits, VideoSet
 from ..decode import Thresholds, decode
 from ..errors import InputError
-from ..explorer.state import save_figures
 from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
@@ -190,13 +190,14 @@ def run(
 
 def train_and_evaluate(
     config: MethodConfig, data_name: str, out: str | Path, *, figures: str | Path | None = None, device: str | None = None,
-    resume: bool = False, overwrite: bool = False, mixed_precision: bool = False, progress: bool = True, **options: Any,
+    resume: bool = False, overwrite: bool = False, mixed_precision: Mixed = False, progress: bool = True, **options: Any,
 ) -> dict[str, Any]:
     """Trains on train, chooses on val, scores test once; writes checkpoint, history, run.json and, if asked, two figures.
 
-    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device, versions, and what loading found odd, of
-    which it warns. `options` go to `data.load`. Raises InputError, before anything is trained, when another process writes to `out`,
-    when a split is missing, or when `out` holds a finished run of another config or other data and `overwrite` is False.
+    Returns what run.json holds: config, data, scores, floors, thresholds, seconds, device, precision, versions, and what loading
+    found odd, of which it warns. `options` go to `data.load`. Raises InputError, before anything is trained, when another process
+    writes to `out`, when a split is missing, or when `out` holds a finished run of another config or other data and `overwrite` is
+    False.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -218,6 +219,8 @@ def train_and_evaluate(
         trained.run.save(out)
         write_json(out / "run.json", result)
     if figures is not None:
+        from ..explorer.state import save_figures  # here, as it loads matplotlib
+
         save_figures(trained.run, test, Path(figures))
     return result
 
