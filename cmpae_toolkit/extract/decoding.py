@@ -156,7 +156,7 @@ def _streams(container: Any) -> tuple[Any, Any]:
     return video, audio
 
 
-def _frames(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
+def frames_of(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
     """The frames of the video (0) or the sound (1) as (seconds since the film's start, frame); damaged packets are counted."""
     what = ("damaged packets of pictures", "damaged packets of sound")[kind]
     with _opened(film.path) as container:
@@ -218,7 +218,7 @@ def _sight(film: Film, seconds: float, count: int, notes: Notes) -> Iterator[tup
                 yield tuple(chosen), 1.0
                 chosen = []
 
-    for time, frame in _frames(film, 0, notes):
+    for time, frame in frames_of(film, 0, notes):
         if held is not None:  # before the first frame there is none: it stands for what comes before it, too
             yield from take(time)
         held, picture = frame, None
@@ -272,7 +272,7 @@ def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
             done += len(samples)
             yield samples
 
-    for time, frame in _frames(film, 1, notes):
+    for time, frame in frames_of(film, 1, notes):
         lasts = frame.samples / frame.sample_rate
         if time + lasts <= fed + 1e-6 and fed - time > SLACK:
             notes.count("frames of sound said twice, dropped")
