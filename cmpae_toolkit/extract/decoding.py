@@ -88,6 +88,25 @@ def whole_sound(path: str | Path, rate: int) -> np.ndarray:
     return np.concatenate([*_placed(look_at(path), rate, Notes()), np.zeros(0, np.float32)])
 
 
+def stills(path: str | Path, number: int, span: tuple[float, float] | None = None) -> list[np.ndarray]:
+    """Reads the pictures (height, width, 3), uint8, in the middles of `number` equal parts of a film, or of `span`, in seconds.
+
+    Raises InputError where there is no picture.
+    """
+    film, held, found = look_at(path), None, []
+    start, end = span or (0.0, film.seconds or max((time for time, _ in frames_of(film, 0, Notes())), default=0.0))
+    asked = start + (end - start) * (np.arange(number) + 0.5) / number
+    for time, frame in frames_of(film, 0, Notes()):
+        while held is not None and len(found) < number and asked[len(found)] < time - 1e-9:
+            found.append(_picture(held))
+        held = frame
+        if len(found) == number:
+            break
+    if held is None:
+        raise InputError(f"{film.path.name}: there is no picture in it.")
+    return found + [_picture(held)] * (number - len(found))
+
+
 def snippets(
     path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None
 ) -> Iterator[Snippet]:

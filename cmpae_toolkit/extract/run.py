@@ -25,7 +25,7 @@ from ..config import MODALITIES
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
 from ..data.naming import clean_name
 from ..data.rolls import number
-from ..data.source import DESCRIPTION
+from ..data.source import DESCRIPTION, PROVENANCE
 from ..errors import InputError
 from . import labels as lists
 from . import networks as nets
@@ -33,7 +33,7 @@ from .decoding import Notes, Snippet, need_av
 
 FILMS = {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".wmv", ".ogv", ".3gp", ".gif"}
 SOUNDS = {".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".ac3", ".mka"}
-PROVENANCE, JOURNAL = "extraction.json", ".extraction.jsonl"
+JOURNAL = ".extraction.jsonl"
 TOGETHER = 10  # seconds of sound that a network hears at once where it wants to
 ENOUGH = 0.5  # of a snippet: what lasts less than that at a film's end is left out
 Long = Literal["clips", "first", "whole"]
