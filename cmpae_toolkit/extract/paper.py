@@ -1,8 +1,7 @@
 """LLP's own networks: VGGish for sounds, ResNet-152 and R(2+1)D-18 for pictures, as the features of the CMPAE paper were made.
 
 Each is plain torch with the parameter names of its published weight file, so that torchvision and TensorFlow are not needed. The
-released features differ in small ways that are not imitated: their pictures came up to 0.17 s early and through JPEG, and their sound
-was brought to 16 kHz without a filter. `check.compare` tells how close features are to published ones.
+released features differ in small ways, which `as_released` imitates. `check.compare` tells how close features are to published ones.
 """
 
 from __future__ import annotations
