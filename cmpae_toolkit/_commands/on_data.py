@@ -52,7 +52,8 @@ class Extract:
     videos: tyro.conf.Positional[tuple[Path, ...]]  # files, or folders of them: mp4, mkv, webm, mov, avi, mp3, wav, flac ...
     out: Path  # the data set's folder
     labels: Path | None = None  # a table (filename, labels, split), DCASE's events, Audacity tracks, or a folder with annotations
-    networks: str = "light"  # light, handmade, paper (LLP's own), or package.module:name for your own
+    networks: str = "light"  # light, handmade, paper (LLP's own), clip-clap, or package.module:name for your own
+    as_released: Flag = False  # with --networks paper: the quirks of the published features, too
     snippets: int = 10  # a video's snippets at most
     snippet_seconds: float = 1.0  # how long one lasts
     long: Literal["clips", "first", "whole"] = "clips"  # longer films: consecutive clips, their beginning, or one long video
@@ -69,7 +70,7 @@ class Extract:
         report = extract(
             self.videos, self.out, networks=self.networks, labels=self.labels, snippets=self.snippets, long=self.long,
             snippet_seconds=self.snippet_seconds, workers=self.workers, resume=not self.no_resume, device=self.device,
-            scheduler=self.scheduler,
+            scheduler=self.scheduler, as_released=self.as_released,
         )
         print("\n".join(report.lines()))
         if self.check is not None:

@@ -24,7 +24,7 @@ from .options import Flag, OnData, Split, WithRun
 if TYPE_CHECKING:
     from ..data import VideoSet
 
-STATE, EXTRACTION = "training_state.safetensors", "extraction.json"
+STATE = "training_state.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,9 @@ def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, An
     """How a run's data were extracted, as its folder says; {"networks": name} at least. Raises InputError where nobody says it."""
     if networks is not None:
         return {"networks": networks}
-    path = None if checkpoint is None else Path(checkpoint) / EXTRACTION
+    from ..data.source import PROVENANCE
+
+    path = None if checkpoint is None else Path(checkpoint) / PROVENANCE
     if path is None or not path.is_file():
         raise InputError("the run does not say with which networks its data were extracted: train it on a folder of `cmpae extract`, "
                          "or name them with --networks.")
@@ -214,11 +216,12 @@ def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, An
 def keep_extraction(data_name: str, out: Path) -> None:
     """Notes beside a checkpoint how its data were extracted, where their folder says it."""
     from .._files import write_json
+    from ..data.source import PROVENANCE
 
-    path = Path(data_name).expanduser() / EXTRACTION
+    path = Path(data_name).expanduser() / PROVENANCE
     if path.is_file():
         told = json.loads(path.read_bytes())
-        write_json(out / EXTRACTION, {name: told[name] for name in told if name != "films"})
+        write_json(out / PROVENANCE, {name: told[name] for name in told if name != "films"})
 
 
 def default_out(data_name: str, chosen: str, seed: int) -> Path:

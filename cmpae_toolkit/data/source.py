@@ -25,7 +25,7 @@ from .arrays import Shapes, measure, read_arrays
 from .features import FeatureIndex
 from .videoset import Notice, VideoSet
 
-DESCRIPTION = "dataset.json"
+DESCRIPTION, PROVENANCE = "dataset.json", "extraction.json"  # what a set is; how `cmpae extract` made it
 MISSING = ("error", "skip", "blank")
 LONGEST_SNIPPET = 3600  # seconds
 

@@ -152,11 +152,11 @@ def _film(media: Media | None, beside: Path | None, name: str) -> dict[str, Any]
         return {}
     content, kind = for_browser(media.path)
     if beside is None:
-        return {"film": {"type": kind, "data": base64.b64encode(content).decode()}}
+        return {"film": {"type": kind, "start": media.start, "data": base64.b64encode(content).decode()}}
     folder = f"{beside.stem}_films"
     file = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{zlib.crc32(name.encode()):08x}.{kind.rpartition('/')[2]}"
     write_atomically(beside.with_name(folder) / file, lambda opened: opened.write(content))
-    return {"film": {"type": kind, "src": quote(f"{folder}/{file}")}}
+    return {"film": {"type": kind, "start": media.start, "src": quote(f"{folder}/{file}")}}
 
 
 def packed_media(state: ExplorerState) -> dict[str, Any]:

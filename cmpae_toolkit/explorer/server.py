@@ -50,7 +50,9 @@ class Site:
         with self._lock:  # a reader who hurries from video to video does not make them compete
             index = self.listed[position][0]
             media = None if self.media_folder is None else media_of(self.video_set, index, self.media_folder)
-            film = {} if media is None or media.path is None else {"film": {"src": f"film/{position}", "type": for_browser(media.path)[1]}}
+            film = {}
+            if media is not None and media.path is not None:
+                film = {"film": {"src": f"film/{position}", "type": for_browser(media.path)[1], "start": media.start}}
             return whole_video(self.run, self.video_set, index, None, media) | film
 
     def film(self, position: int) -> tuple[bytes, str]:

@@ -509,17 +509,17 @@ function beside(s, start, parts) {
 // ---- the film ------------------------------------------------------------------------------------------------------
 /** Time that runs: the film's, or, where there is none, a plain one that ends at `end` seconds. */
 class Clock {
-  constructor(video) { Object.assign(this, { video, film: false, end: 0, at: 0, since: null }); }
+  constructor(video) { Object.assign(this, { video, film: false, start: 0, end: 0, at: 0, since: null }); } // start: of a clip in its film
 
   get playing() { return this.film ? !this.video.paused && !this.video.ended : this.since !== null && this.time < this.end; }
 
   get time() {
-    if (this.film) return this.video.currentTime;
+    if (this.film) return Math.max(0, this.video.currentTime - this.start);
     return Math.min(this.end, this.at + (this.since === null ? 0 : (performance.now() - this.since) / 1000));
   }
 
   set time(seconds) {
-    if (this.film) this.video.currentTime = seconds;
+    if (this.film) this.video.currentTime = seconds + this.start;
     Object.assign(this, { at: seconds, since: this.since === null ? null : performance.now() });
   }
 
@@ -626,6 +626,7 @@ function stage(el, change) {
     play.textContent = clock.playing ? "❚❚" : "▶";
     play.setAttribute("aria-label", clock.playing ? "pause" : "play");
     if (!s) return;
+    if (clock.film && clock.start && clock.playing && clock.time >= clock.end) clock.pause(); // the film goes on, its clip does not
     if (s.time === null) { s.time = clock.time; redraw(); }
     s.time = clock.time;
     movePlayhead(svg(), s, clock.time);
@@ -651,7 +652,8 @@ function stage(el, change) {
     video.src = address(film);
     video.setAttribute("aria-label", `film of ${s.title}`);
     video.classList.toggle("sound", Boolean(film.type?.startsWith("audio/")));
-    clock.film = true;
+    Object.assign(clock, { film: true, start: film.start ?? 0 });
+    if (clock.start) video.addEventListener("loadedmetadata", () => { clock.time = 0; }, { once: true });
   };
   video.addEventListener("error", () => {
     if (!video.getAttribute("src")) return;
@@ -821,9 +823,9 @@ function render({ model, el }) {
   const show = () => {
     waiting = false;
     if (!model.get("video").p) return; // nothing is chosen yet
-    const given = model.get("film"), type = model.get("media")?.film;
+    const given = model.get("film"), { film: type, start } = model.get("media") ?? {};
     if (!given?.byteLength || !type) film = null;
-    else if (film?.bytes !== given) film = { bytes: given, type };
+    else if (film?.bytes !== given || film.start !== start) film = { bytes: given, type, start };
     here.show({ ...stateOf(model), film, pinned });
   };
   // one drawing for all traits of one message

@@ -75,7 +75,7 @@ class Picture(anywidget.AnyWidget):
         with self.hold_sync():
             self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
             self.film, kind = (b"", None) if state.path is None else for_browser(state.path)
-            self.media = packed_media(state) | ({"film": kind} if kind else {})
+            self.media = packed_media(state) | ({"film": kind, "start": state.start} if kind else {})
             old = state.before
             plain = "as it is" if old is None else old.title.partition("; what if: ")[2]
             self.before = {} if old is None else packed(old) | {"scores": old.scores, "name": plain or "as it is"}

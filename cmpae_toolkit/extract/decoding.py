@@ -88,6 +88,25 @@ def whole_sound(path: str | Path, rate: int) -> np.ndarray:
     return np.concatenate([*_placed(look_at(path), rate, Notes()), np.zeros(0, np.float32)])
 
 
+def stills(path: str | Path, number: int, span: tuple[float, float] | None = None) -> list[np.ndarray]:
+    """Reads the pictures (height, width, 3), uint8, in the middles of `number` equal parts of a film, or of `span`, in seconds.
+
+    Raises InputError where there is no picture.
+    """
+    film, held, found = look_at(path), None, []
+    start, end = span or (0.0, film.seconds or max((time for time, _ in frames_of(film, 0, Notes())), default=0.0))
+    asked = start + (end - start) * (np.arange(number) + 0.5) / number
+    for time, frame in frames_of(film, 0, Notes()):
+        while held is not None and len(found) < number and asked[len(found)] < time - 1e-9:
+            found.append(_picture(held))
+        held = frame
+        if len(found) == number:
+            break
+    if held is None:
+        raise InputError(f"{film.path.name}: there is no picture in it.")
+    return found + [_picture(held)] * (number - len(found))
+
+
 def snippets(
     path: str | Path, *, seconds: float = 1.0, pictures: int = 4, rate: int = 16000, notes: Notes | None = None
 ) -> Iterator[Snippet]:
@@ -156,7 +175,7 @@ def _streams(container: Any) -> tuple[Any, Any]:
     return video, audio
 
 
-def _frames(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
+def frames_of(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
     """The frames of the video (0) or the sound (1) as (seconds since the film's start, frame); damaged packets are counted."""
     what = ("damaged packets of pictures", "damaged packets of sound")[kind]
     with _opened(film.path) as container:
@@ -218,7 +237,7 @@ def _sight(film: Film, seconds: float, count: int, notes: Notes) -> Iterator[tup
                 yield tuple(chosen), 1.0
                 chosen = []
 
-    for time, frame in _frames(film, 0, notes):
+    for time, frame in frames_of(film, 0, notes):
         if held is not None:  # before the first frame there is none: it stands for what comes before it, too
             yield from take(time)
         held, picture = frame, None
@@ -272,7 +291,7 @@ def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
             done += len(samples)
             yield samples
 
-    for time, frame in _frames(film, 1, notes):
+    for time, frame in frames_of(film, 1, notes):
         lasts = frame.samples / frame.sample_rate
         if time + lasts <= fed + 1e-6 and fed - time > SLACK:
             notes.count("frames of sound said twice, dropped")

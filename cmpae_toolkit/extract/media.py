@@ -1,11 +1,13 @@
 """Frames and waveform of one video, where its media files are at hand: pictures in a folder, a WAV file, an MP4 file.
 
 A folder of media holds for a video any of `<id>/*.png|jpg` (frames in the order of their names, spread evenly over the video),
-`<id>.wav` and `<id>.mp4`. Pictures and WAV files need nothing more; an MP4 file needs PyAV beside the toolkit.
+`<id>.wav` and `<id>.mp4` or another film; a clip `<id>_<start>_<end>` is looked for in its whole film, too. Pictures and WAV files
+need nothing more; films need PyAV beside the toolkit.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from ..errors import InputError
 from . import decoding
 
 PLAYABLE = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".avi", ".wav", ".mp3", ".flac", ".ogg")
+FILMS = PLAYABLE[:6]
+CLIP = re.compile(r"(.+)_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
 PICTURES = {".png", ".jpg", ".jpeg"}
 TILE = (96, 54)  # pixels at most: width, height
 POINTS = 200  # of a waveform's outline
@@ -26,12 +30,14 @@ SOUND_RATE = 8000  # Hz, enough for an outline
 @dataclass(frozen=True)
 class Media:
     """What is shown of a video's media. `frames`: a tile (height, width, 3), uint8, for each snippet, or None; `waveform`: lowest and
-    highest amplitude (point, 2) in -1..1, or None; `note` says what could not be read; `path`: the film, or the sound, to be played."""
+    highest amplitude (point, 2) in -1..1, or None; `note` says what could not be read; `path`: the film, or the sound, to be
+    played, from `start` seconds on."""
 
     frames: tuple[np.ndarray | None, ...] = ()
     waveform: np.ndarray | None = None
     note: str = ""
     path: Path | None = None
+    start: float = 0.0
 
 
 def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -> Media:
@@ -51,13 +57,24 @@ def find_media(folder: str | Path | None, names: Sequence[str], snippets: int) -
         waveform = waveform if waveform is not None else _read(_sound, folder, name, snippets, notes, None)
     nothing = waveform is None and all(f is None for f in frames)
     note = "; ".join(dict.fromkeys(notes)) or ("no media files at hand" if nothing else "")
-    return Media(frames, waveform, note, _playable(folder, names))
+    return Media(frames, waveform, note, *_playable(folder, names))
 
 
-def _playable(folder: Path, names: Sequence[str]) -> Path | None:
-    """Finds the file of a video that can be played, a film before a sound."""
-    files = (folder / f"{name}{suffix}" for suffix in PLAYABLE for name in names)
-    return next((file for file in files if file.is_file()), None)
+def _playable(folder: Path, names: Sequence[str]) -> tuple[Path | None, float]:
+    """Finds the file of a video that can be played, a film before a sound, and where in it the video starts, in seconds."""
+    found = (_film(folder, name, kinds) for kinds in (FILMS, PLAYABLE) for name in names)
+    file, span = next((each for each in found if each[0] is not None), (None, None))
+    return file, 0.0 if span is None else span[0]
+
+
+def _film(folder: Path, name: str, suffixes: Sequence[str]) -> tuple[Path | None, tuple[float, float] | None]:
+    """Finds the film of a video; of a clip `<id>_<start>_<end>` that of its whole film, and the clip's span in it, in seconds."""
+    clip = CLIP.fullmatch(name)
+    for stem, span in ((name, None), *([(clip[1], (float(clip[2]), float(clip[3])))] if clip else [])):
+        for suffix in suffixes:
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}", span
+    return None, None
 
 
 def _read(read, folder: Path, name: str, snippets: int, notes: list[str], otherwise):
@@ -75,8 +92,8 @@ def _frames(folder: Path, name: str, snippets: int) -> tuple[np.ndarray, ...] | 
     pictures = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in PICTURES) if (folder / name).is_dir() else []
     if pictures:
         return tuple(_tile(pictures[i]) for i in _middles(len(pictures), snippets))
-    film = folder / f"{name}.mp4"
-    return tuple(_film(film, snippets)) if film.is_file() else None
+    film, span = _film(folder, name, FILMS)
+    return None if film is None else tuple(_tile(picture) for picture in decoding.stills(film, snippets, span))
 
 
 def _middles(count: int, snippets: int) -> list[int]:
@@ -92,25 +109,14 @@ def _tile(picture: Path | np.ndarray) -> np.ndarray:
         return np.asarray(small)
 
 
-def _film(path: Path, snippets: int) -> list[np.ndarray]:
-    """Reads the tiles of an MP4 file; only tiles are kept, since whole films are large."""
-    try:
-        import av
-    except ImportError:
-        raise InputError(f"{path.name}: an MP4 file needs `pip install av`; frames as pictures and sound as WAV need nothing") from None
-    with av.open(str(path)) as film:
-        frames = [_tile(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
-    if not frames:
-        raise InputError(f"{path.name}: there is no frame in it")
-    return [frames[i] for i in _middles(len(frames), snippets)]
-
-
 def _sound(folder: Path, name: str, snippets: int) -> np.ndarray | None:
     """Reads the outline of `<name>.wav`, or of the film's sound, its channels averaged, the loudest point at 1."""
-    path, film = folder / f"{name}.wav", folder / f"{name}.mp4"
-    if not path.is_file() and not film.is_file():
+    path, (film, span) = folder / f"{name}.wav", _film(folder, name, PLAYABLE)
+    if not path.is_file() and film is None:
         return None
     x = _samples(path) if path.is_file() else decoding.whole_sound(film, SOUND_RATE)
+    if span and not path.is_file():
+        x = x[round(span[0] * SOUND_RATE) : round(span[1] * SOUND_RATE)]
     if not len(x):
         raise InputError(f"{path.name}: there is no sound in it")
     parts = np.array_split(x, min(POINTS, len(x)))

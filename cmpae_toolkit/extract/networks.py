@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, InputWarning
-from . import signals
+from . import decoding, signals
 
 Compute = Callable[[np.ndarray | None, tuple[np.ndarray, ...], np.ndarray | None], dict[str, np.ndarray]]
 
@@ -23,6 +23,9 @@ class Networks:
     `compute(sound, pictures, before)` gives {stream: (position, width)} of one snippet: `sound` (sample,) or None, `pictures` (height,
     width, 3), uint8, or none, `before` the last picture of the snippet before or None. A stream of a modality that is not there is
     left out. `about` says in plain values where it comes from: names, checksums, preprocessing.
+
+    `together`, where there is one, hears the sounds (sample,) of up to ten seconds of snippets at once, and gives {stream: (snippet,
+    width)} beside what `compute` gives. `read` takes the place of `decoding.snippets`.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Networks:
     pictures: int
     compute: Compute
     about: Mapping[str, Any] = field(default_factory=dict)
+    together: Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]] | None = None
+    read: Callable[..., Iterator[decoding.Snippet]] = decoding.snippets
 
 
 def handmade(device: str | None = None) -> Networks:
@@ -64,7 +69,26 @@ def paper(device: str | None = None) -> Networks:
     return Networks("paper", parts.STREAMS, parts.RATE, parts.PICTURES, parts.load(device), parts.about())
 
 
-NETWORKS: dict[str, Callable[[str | None], Networks]] = {"light": light, "handmade": handmade, "paper": paper}
+def as_released(device: str | None = None) -> Networks:
+    """LLP's own networks, with the quirks of the features that were published (see `as_released`)."""
+    from . import as_released as quirks
+    from . import paper as parts
+
+    about = parts.about() | quirks.about()
+    return Networks(AS_RELEASED, parts.STREAMS, parts.RATE, parts.PICTURES, parts.load(device), about, read=quirks.snippets)
+
+
+def clip_clap(device: str | None = None) -> Networks:
+    """CLIP, CLAP and R(2+1)D-18 (see `clip_clap`); a GPU is meant. Raises InputError without transformers or the weights."""
+    from . import clip_clap as parts
+
+    return parts.networks(device)
+
+
+AS_RELEASED = "paper-as-released"
+NETWORKS: dict[str, Callable[[str | None], Networks]] = {
+    "light": light, "handmade": handmade, "paper": paper, AS_RELEASED: as_released, "clip-clap": clip_clap,
+}
 
 
 def get(networks: str | Networks, device: str | None = None) -> Networks:

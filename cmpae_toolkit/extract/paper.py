@@ -1,8 +1,7 @@
 """LLP's own networks: VGGish for sounds, ResNet-152 and R(2+1)D-18 for pictures, as the features of the CMPAE paper were made.
 
 Each is plain torch with the parameter names of its published weight file, so that torchvision and TensorFlow are not needed. The
-released features differ in small ways that are not imitated: their pictures came up to 0.17 s early and through JPEG, and their sound
-was brought to 16 kHz without a filter. `check.compare` tells how close features are to published ones.
+released features differ in small ways, which `as_released` imitates. `check.compare` tells how close features are to published ones.
 """
 
 from __future__ import annotations
@@ -166,12 +165,12 @@ def frame_input(picture: np.ndarray) -> Tensor:
     scale = 256 / min(height, width)
     small = _resized(picture, (256, int(height * scale)) if width <= height else (int(width * scale), 256))
     top, left = (round((length - 224) / 2) for length in small.shape[:2])
-    return _standardised(small[top : top + 224, left : left + 224], *IMAGENET)
+    return standardised(small[top : top + 224, left : left + 224], *IMAGENET)
 
 
 def clip_input(picture: np.ndarray) -> Tensor:
     """(height, width, 3), uint8 -> (3, 112, 112): squashed, standardised."""
-    return _standardised(_resized(picture, (112, 112)), *KINETICS)
+    return standardised(_resized(picture, (112, 112)), *KINETICS)
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -180,7 +179,8 @@ def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 
 
-def _standardised(picture: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def standardised(picture: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(height, width, 3), uint8 -> (3, height, width), float32, of this mean and deviation."""
     x = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)
     return (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 

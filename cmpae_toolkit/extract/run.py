@@ -25,15 +25,16 @@ from ..config import MODALITIES
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
 from ..data.naming import clean_name
 from ..data.rolls import number
-from ..data.source import DESCRIPTION
+from ..data.source import DESCRIPTION, PROVENANCE
 from ..errors import InputError
 from . import labels as lists
 from . import networks as nets
-from .decoding import Notes, need_av, snippets
+from .decoding import Notes, Snippet, need_av
 
 FILMS = {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".wmv", ".ogv", ".3gp", ".gif"}
 SOUNDS = {".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".ac3", ".mka"}
-PROVENANCE, JOURNAL = "extraction.json", ".extraction.jsonl"
+JOURNAL = ".extraction.jsonl"
+TOGETHER = 10  # seconds of sound that a network hears at once where it wants to
 ENOUGH = 0.5  # of a snippet: what lasts less than that at a film's end is left out
 Long = Literal["clips", "first", "whole"]
 
@@ -72,14 +73,15 @@ class Report:
 def extract(
     videos: str | Path | Sequence[str | Path], out: str | Path, *, networks: str | nets.Networks = "light",
     labels: str | Path | None = None, snippets: int = 10, snippet_seconds: float = 1.0, long: Long = "clips", workers: int = 1,
-    resume: bool = True, device: str | None = None, scheduler: str | None = None, progress: bool = True,
+    resume: bool = True, device: str | None = None, scheduler: str | None = None, progress: bool = True, as_released: bool = False,
 ) -> Report:
     """Extracts features of films and sounds (files, or folders of them) to a data set folder that `data.load` reads.
 
     `networks`: a name in `NETWORKS`, your own `Networks`, or `package.module:name` of them. `labels`: see `labels.read`; without them
     the folder is unlabelled input. A video has at most `snippets` snippets of `snippet_seconds`; what lasts longer becomes consecutive
     clips `<id>_<start>_<end>` (`long="clips"`), is cut after the first ("first"), or stays one video ("whole"). `workers` processes, or
-    a Dask `scheduler`'s address. What cannot be read is named in the report and left out; a modality that a film lacks is blank.
+    a Dask `scheduler`'s address. `as_released`, for the networks "paper": with the quirks of the published features. What cannot be
+    read is named in the report and left out; a modality that a film lacks is blank.
     A further call goes on where one was cut off, unless `resume` is False. Raises InputError where there is no film, where nothing
     can be read, or where `out` holds features of other settings.
 
@@ -94,6 +96,10 @@ def extract(
         raise InputError(f"long is {long!r}: use 'clips', 'first' or 'whole'.")
     if snippets < 1 or not 0.1 <= snippet_seconds <= 60 or workers < 1:
         raise InputError("snippets and workers are whole numbers from 1 on, snippet_seconds lies in 0.1..60.")
+    if as_released:
+        if networks not in ("paper", nets.AS_RELEASED) or (snippets, snippet_seconds) != (10, 1.0):
+            raise InputError("as released are LLP's features: networks='paper', ten snippets of one second.")
+        networks = nets.AS_RELEASED
     files, out = find_films(videos), Path(out)
     given = None if labels is None else lists.read(labels)
     chosen = nets.get(networks, device)
@@ -222,19 +228,37 @@ def _film(
 
 def _features(path: Path, chosen: nets.Networks, seconds: float, notes: Notes, most: int | None) -> Iterator[dict[str, np.ndarray]]:
     """The features of each snippet that lasts long enough; of a film shorter than that, of its only one."""
+    held: list[tuple[Snippet, dict[str, np.ndarray]]] = []  # where sounds are heard together, up to ten seconds of them
+    window = 1 if chosen.together is None else max(1, round(TOGETHER / seconds))
     before = None
-    read = snippets(path, seconds=seconds, pictures=chosen.pictures, rate=chosen.rate, notes=notes)
+    read = chosen.read(path, seconds=seconds, pictures=chosen.pictures, rate=chosen.rate, notes=notes)
     for count, each in enumerate(read):
         if count == most:
             notes.sentences.append(f"only its first {most * seconds:g} s are taken")
             break
         if count and each.share < ENOUGH:
             continue
-        found = chosen.compute(each.sound, each.pictures, before)
-        if any(not np.isfinite(values).all() for values in found.values()):
-            raise InputError(f"{path.name}: the features of second {count * seconds:g} are not finite.")
-        yield found
+        held.append((each, chosen.compute(each.sound, each.pictures, before)))
+        if len(held) == window:
+            yield from _finite(path, count, seconds, _joined(chosen, held))
+            held = []
         before = each.pictures[-1] if each.pictures else None
+    yield from _finite(path, count, seconds, _joined(chosen, held))
+
+
+def _joined(chosen: nets.Networks, held: Sequence[tuple[Snippet, dict[str, np.ndarray]]]) -> Iterator[dict[str, np.ndarray]]:
+    """The features of some snippets, with those of their sounds together."""
+    sounds = [each.sound for each, _ in held]
+    heard = {} if chosen.together is None or not sounds or any(s is None for s in sounds) else chosen.together(sounds)
+    for place, (_, found) in enumerate(held):
+        yield found | {stream: values[place : place + 1] for stream, values in heard.items()}
+
+
+def _finite(path: Path, count: int, seconds: float, features: Iterable[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    for found in features:
+        if any(not np.isfinite(values).all() for values in found.values()):
+            raise InputError(f"{path.name}: the features up to second {count * seconds:g} are not finite.")
+        yield found
 
 
 def _stamp(path: Path) -> list[int] | None:
@@ -301,7 +325,7 @@ def _blank_streams(out: Path, chosen: nets.Networks, clips: Mapping[str, Any], r
             continue
         sound = np.zeros(chosen.rate, np.float32) if modality == "audio" else None
         pictures = () if modality == "audio" else (np.zeros((256, 256, 3), np.uint8),) * chosen.pictures
-        one = chosen.compute(sound, pictures, None)
+        one = _one(chosen, sound, pictures)
         other = next(s for s in chosen.streams if s not in streams)
         for video in clips:
             count = len(np.load(out / "feats" / other / f"{video}.npy", mmap_mode="r")) // _positions(chosen, other)
@@ -312,7 +336,11 @@ def _blank_streams(out: Path, chosen: nets.Networks, clips: Mapping[str, Any], r
 
 def _positions(chosen: nets.Networks, stream: str) -> int:
     sound, picture = np.zeros(chosen.rate, np.float32), np.zeros((256, 256, 3), np.uint8)
-    return len(chosen.compute(sound, (picture,) * chosen.pictures, None)[stream])
+    return len(_one(chosen, sound, (picture,) * chosen.pictures)[stream])
+
+
+def _one(chosen: nets.Networks, sound: np.ndarray | None, pictures: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    return next(_joined(chosen, [(Snippet(sound, pictures, 1.0), chosen.compute(sound, pictures, None))]))
 
 
 def _write_lists(out: Path, clips: Mapping[str, tuple[str, float, float]], given: lists.Labels, report: Report) -> None:

@@ -38,7 +38,8 @@ class ExplorerState:
     evidence and opinions. `attention` is None for methods without any. `frames` (a tile for each snippet, or None) and `waveform`
     (point, 2) are as `plots.frames` and `plots.waveform` take them, `note` says what of them is missing; frames=None leaves out their
     row. `seconds`: how long a snippet lasts; `prior_weight`: W of the opinions; `present`: which modalities the video has at all.
-    `path`: the film itself, or None; `before`: the state without a what-if, which the live figure draws pale beneath, or None.
+    `path`: the film itself, or None; `start`: where in it the video begins, in seconds; `before`: the state without a what-if, which the
+    live figure draws pale beneath, or None.
     """
 
     title: str
@@ -68,6 +69,7 @@ class ExplorerState:
     prior_weight: float = 2.0
     present: tuple[bool, ...] = (True, True)
     path: Path | None = None
+    start: float = 0.0
     before: ExplorerState | None = None
 
     @property

@@ -1,8 +1,6 @@
 """Media beside the data: frames by hand, sounds by hand, and files that cannot be read."""
 
-import contextlib
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -70,9 +68,16 @@ def test_a_film_needs_a_reader(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "av", None)  # what Python does where it is not installed
     assert "pip install av" in find_media(tmp_path, ("a",), 3).note
-    frames = [types.SimpleNamespace(to_ndarray=lambda format, i=i: np.full((20, 30, 3), i, np.uint8)) for i in range(6)]
-    film = types.SimpleNamespace(decode=lambda video: iter(frames))
-    monkeypatch.setitem(sys.modules, "av", types.SimpleNamespace(open=lambda path: contextlib.nullcontext(film)))
-    assert [int(f[0, 0, 0]) for f in find_media(tmp_path, ("a",), 3).frames] == [1, 3, 5]
-    frames.clear()
-    assert "no frame" in find_media(tmp_path, ("a",), 3).note
+
+
+def test_a_clip_is_looked_for_in_its_film(tmp_path):
+    """The second k of this film has the colour k % 3; its tones rise, so that a clip's outline is no silence."""
+    pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+    make_film(tmp_path / "a.mp4", seconds=6)
+    found = find_media(tmp_path, ("a_2_4",), 2)
+    colours = [tuple(int(v) for v in tile.reshape(-1, 3).mean(0) > 100) for tile in found.frames]
+    assert colours == [(0, 0, 1), (1, 0, 0)] and found.start == 2 and found.path == tmp_path / "a.mp4"
+    whole = find_media(tmp_path, ("a",), 6)
+    assert whole.start == 0 and [int(tile.reshape(-1, 3).mean(0).argmax()) for tile in whole.frames] == [0, 1, 2, 0, 1, 2]
+    (tmp_path / "a_2_4.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    assert find_media(tmp_path, ("a_2_4",), 2).start == 0  # a file of its own comes first
