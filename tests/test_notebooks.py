@@ -19,7 +19,7 @@ ALONE = '''try:
 except ModuleNotFoundError:
     raise SystemExit("The toolkit is not installed here: in a clone of the repository run `make lab`, or `pip install -e .`") from None'''
 READ_ALOUD = ("00", "01", "02", "03", "04", "05", "06", "08", "09", "11")  # code as wide as a page, exercises that are code
-SHARP = ("00", "01", "02", "03", "04", "05", "06", "09", "12")  # whose pictures are drawn anew
+SHARP = (*READ_ALOUD, "12")
 _spec = importlib.util.spec_from_file_location("minutes", ROOT / "notebooks" / "minutes.py")
 minutes = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(minutes)
