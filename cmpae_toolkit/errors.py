@@ -2,7 +2,7 @@
 
 import re
 
-OPTIONS = ("missing", "eval_audio", "leaks", "repeated", "background", "snippet_seconds", "overwrite")
+OPTIONS = ("missing", "eval_audio", "leaks", "repeated", "background", "snippet_seconds", "overwrite", "networks")
 _OPTION = re.compile(rf"\b({'|'.join(OPTIONS)})=(?:'([^']*)'|(True|\d+(?:\.\d+)?)\b)")
 
 
