@@ -161,6 +161,10 @@ def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snipp
     """Draws the IoU of two events as lengths, a panel for each pair (reference, estimate) of (onset, offset) in seconds.
 
     Above are the two events as `tracks` draws them, below their intersection and their union; the title divides one by the other.
+
+    >>> figure = overlaps({"a hit": ((2, 8), (3, 8))})
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()][2:]
+    ['intersection: 5 s', 'union: 6 s']
     """
     figure = Picture(figsize=(3.5 * len(pairs) + 1.2, 2.6), layout="constrained")
     for number, (ax, (name, both)) in enumerate(zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs.items(), strict=True)):

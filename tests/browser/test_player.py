@@ -174,6 +174,7 @@ def test_what_a_screen_reader_is_told(opened):
     opened.wait_for_function("document.querySelector('.live').textContent.startsWith('At 3 to 4 s')")  # once, after a pause
     opened.get_by_text("The numbers as a table").click()
     chosen = opened.locator(".chip").count()
+    opened.locator("tbody tr").first.wait_for()  # the table is filled when it is unfolded, which the page learns a moment later
     assert opened.locator("tbody tr").count() == 10 * 2 * chosen
     assert opened.locator("thead th").all_inner_texts() == ["seconds", "category", "modality", "e", "ê", "p", "u", "reference", "estimate"]
 
