@@ -14,19 +14,19 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from cmpae_toolkit import data
+from cmpae_toolkit._files import flat
 from cmpae_toolkit.config import MethodConfig
 from cmpae_toolkit.inference import evaluate
+from cmpae_toolkit.studies import statistics
 from cmpae_toolkit.studies.ablations import table_runs
+from cmpae_toolkit.studies.rows import FULL, TEN
 from cmpae_toolkit.train import fit
 
-PRESETS = {"paper": "EDL + PAEC + JML", "released": "released code"}  # preset -> its label in the tables
-SCORES = [(level, score) for level in ("segment", "event") for score in ("audio", "visual", "audio_visual", "type", "event")]
+PRESETS = {"paper": FULL, "released": "released code"}  # preset -> its label in the tables
 
 
 def configs(data_name: str, presets: Iterable[str]) -> dict[str, MethodConfig]:
@@ -40,22 +40,21 @@ def run(config: MethodConfig, sets: dict[str, data.VideoSet], is_mixed: bool) ->
     started = time.process_time()
     trained = fit(config, sets["train"], sets["val"], mixed_precision=is_mixed, progress=False)
     seconds = time.process_time() - started
-    scores = evaluate(trained, sets["test"])
-    return {"seconds": round(seconds, 1)} | {f"{level}.{score}": scores[level][score] for level, score in SCORES}
+    scores = flat(evaluate(trained, sets["test"]))
+    return {"seconds": round(seconds, 1)} | {name: scores[name] for name in TEN}
 
 
 def differences(rows: Iterable[dict]) -> pd.DataFrame:
     """For each data set, preset and score the mean in float32, and of bfloat16 minus float32 the mean and its 95 % interval."""
-    table = pd.DataFrame(rows).set_index(["data", "preset", "seed", "precision"])[[".".join(pair) for pair in SCORES]].sort_index()
+    table = pd.DataFrame(rows).set_index(["data", "preset", "seed", "precision"])[list(TEN)].sort_index()
     exact, fast = (table.xs(name, level="precision") for name in ("float32", "bfloat16"))
     found = []
     for (name, preset), moved in (fast - exact).dropna().groupby(["data", "preset"]):
-        half = stats.t.ppf(0.975, len(moved) - 1) * moved.std(ddof=1) / np.sqrt(len(moved))
         for score in moved:
-            mean = moved[score].mean()
+            mean, half = moved[score].mean(), statistics.half_width(moved[score])
             found.append({
                 "data": name, "preset": preset, "seeds": len(moved), "score": score, "float32": exact.loc[moved.index, score].mean(),
-                "difference": mean, "from": mean - half[score], "to": mean + half[score],
+                "difference": mean, "from": mean - half, "to": mean + half,
             })
     return pd.DataFrame(found)
 

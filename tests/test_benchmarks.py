@@ -139,7 +139,7 @@ def test_paired_intervals_of_precisions():
     rows = []
     for seed, moved in enumerate((1, 2, 3)):
         for name, value in (("float32", 50 + seed), ("bfloat16", 50 + seed + moved)):
-            scores = {".".join(pair): value for pair in precision.SCORES}
+            scores = dict.fromkeys(precision.TEN, value)
             rows.append({"data": "made up", "preset": "paper", "seed": seed, "precision": name, **scores})
     shown = precision.differences(rows)
     assert len(shown) == 10 and (shown["seeds"] == 3).all()

@@ -7,7 +7,6 @@ InputError that says how to do it by hand: page, file name, where to put it.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import shutil
 import tarfile
@@ -19,7 +18,7 @@ from typing import Any
 import h5py
 import pooch
 
-from .._files import check_space, home, writing
+from .._files import check_space, home, sha256, writing
 from ..errors import InputError
 from .features import PUBLISHED_STREAMS
 from .lists import registry
@@ -132,15 +131,10 @@ def _extract_tar(file: tarfile.TarFile) -> Callable[[Path], None]:
     return lambda folder: file.extractall(folder, filter=plain)
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _get_list(entry: Mapping[str, Any], repository: str, folder: Path, base: str, progress: bool) -> None:
     """Gets one small file by pooch, which downloads beside the place and moves the file there when its checksum is right."""
     url, target = f"{base}{repository}/{entry['path']}", folder / entry["name"]
-    if target.is_file() and (entry["sha256"] is None or _sha256(target) == entry["sha256"]):
+    if target.is_file() and (entry["sha256"] is None or sha256(target) == entry["sha256"]):
         return
     if target.exists():
         raise InputError(f"{target}: this is not the published file (its checksum differs): move it away and download again.")

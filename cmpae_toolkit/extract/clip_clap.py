@@ -7,7 +7,6 @@ by the commit of their repository; the checksum of the file that was read goes i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .._files import home
+from .._files import home, sha256
 from ..errors import InputError
 from . import paper
 from .networks import Networks
@@ -74,15 +73,10 @@ def model(part: str) -> tuple[nn.Module, dict[str, str]]:
     except Exception as error:  # a hub, a disk and a damaged file raise nearly anything
         text = f"could not be had ({type(error).__name__}): look at your connection, or put the model's folder to {own}"
         raise InputError(f"{about['name']} {text}.") from None
-    digest = _sha256(Path(file))
+    digest = sha256(Path(file))
     if not own.is_dir() and digest != about.get("sha256", digest):
         raise InputError(f"{file} has another sha256 than {about['name']} should: delete it, and it is fetched anew.")
     return net, (about if revision else {"name": f"put into {own.name} by hand"}) | {"file": Path(file).name, "sha256": digest}
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ClipClap:

@@ -302,7 +302,7 @@ def test_command_line(server, place, gdown, monkeypatch, capsys, tmp_path):
 def test_registry_holds_the_checksums_of_the_lists(shared):
     for name, about in module.registry().items():
         for entry in about["lists"]:
-            assert module._sha256(shared / "data" / name / entry["name"]) == entry["sha256"]
+            assert module.sha256(shared / "data" / name / entry["name"]) == entry["sha256"]
 
 
 def make_zip(path, *members):
