@@ -93,7 +93,7 @@ def test_values_are_typed():
 
 def test_options_of_load_are_options_of_the_command(capsys):
     """Messages name the library's options; `on_command_line` turns them into these."""
-    text = help_of(["train"], capsys)
+    text = help_of(["train"], capsys) + help_of(["extract"], capsys)
     assert all(f"--{name.replace('_', '-')}" in text for name in OPTIONS)
 
 
