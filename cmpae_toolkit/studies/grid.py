@@ -182,7 +182,7 @@ def run(
     curve = threshold_curve(predict(trained.run.model, trained.val_set), trained.run.thresholds, trained.val_set.reference)
     return record | {
         "split": job.split, "scores": score(job.config, trained.rolls, reference),
-        "per_video": _type_per_video(trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
+        "per_video": _per_video(job.config, trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
         "one_sided": one_sided.shares(trained.rolls, reference),
         "val_by_snippet_threshold": curve, "history": _columns(trained.run.history),
     } | {name: measure(trained) for name, measure in (measures or {}).items()}
@@ -256,9 +256,13 @@ def threshold_curve(evidence: Evidence, thresholds: Thresholds, reference: np.nd
     return curve
 
 
-def _type_per_video(rolls: np.ndarray, reference: np.ndarray) -> dict[str, list[float]]:
+def _per_video(config: MethodConfig, rolls: np.ndarray, reference: np.ndarray) -> dict[str, list[float]]:
+    """Type F of each video at both levels, and for localization its accuracy, in percent."""
     per_video = metrics.scores_per_video(rolls, reference)
-    return {level: np.round(100 * per_video[level][KEPT_PER_VIDEO], 2).tolist() for level in metrics.LEVELS}
+    found = {level: 100 * per_video[level][KEPT_PER_VIDEO] for level in metrics.LEVELS}
+    if config.task == "localization":
+        found["accuracy"] = 100 * (metrics.answers(rolls) == metrics.answers(reference)).mean(axis=1)
+    return {name: np.round(values, 2).tolist() for name, values in found.items()}
 
 
 def _per_category(rolls: np.ndarray, reference: np.ndarray) -> dict[str, dict[str, list[float | None]]]:

@@ -82,9 +82,9 @@ def ranking(runs: pd.DataFrame, scores: Sequence[str] = TYPE, seed: int = 0) -> 
 
 def _values(runs: pd.DataFrame, score: str) -> np.ndarray:
     """(seed, video) where the records keep the score of every video, else (seed, 1)."""
-    level, _, track = score.partition(".")
-    if track == "type" and all("per_video" in record for record in runs["record"]):
-        return np.array([record["per_video"][level] for record in runs["record"]])
+    kept, _, track = score.partition(".")  # "segment.type" is kept as "segment", "accuracy" as itself
+    if track in ("", "type") and all(kept in record.get("per_video", ()) for record in runs["record"]):
+        return np.array([record["per_video"][kept] for record in runs["record"]])
     return runs[score].to_numpy(float)[:, None]
 
 

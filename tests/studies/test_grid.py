@@ -46,6 +46,13 @@ def test_grid_resumes_and_records_failures(tmp_path, monkeypatch):
     result = json.loads((place / planned[0].file).read_text())
     assert result["config"]["seed"] == 0 and len(result["per_video"]["segment"]) == 48 and len(result["history"]["epoch"]) == 2
     assert np.mean(result["per_video"]["event"]) == pytest.approx(result["scores"]["event"]["type"], abs=0.01)
+    assert result["per_video"].keys() == {"segment", "event"}
+
+
+def test_a_record_of_localization_keeps_the_accuracy_of_each_video():
+    (job,) = jobs({"located": {"task": "localization", "select_epoch_by": "accuracy"}}, BASE, ["simulated-tiny-ave"], [0])
+    record = grid.run(job)
+    assert np.mean(record["per_video"]["accuracy"]) == pytest.approx(record["scores"]["accuracy"], abs=0.01)
 
 
 def test_two_processes_give_the_same_scores(tmp_path):

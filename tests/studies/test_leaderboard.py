@@ -52,6 +52,14 @@ def test_scores_without_videos_are_drawn_over_seeds():
     assert table["accuracy rank"].tolist() == table["accuracy rank high"].tolist() == [1, 2]
 
 
+def test_accuracy_of_one_seed_has_an_interval_over_videos():
+    """Runs on AVE keep the accuracy of each video."""
+    values = np.repeat([0.0, 100.0], 50)
+    runs = pd.DataFrame({"method": ["a"], "seed": [0], "record": [{"per_video": {"accuracy": values}}], "accuracy": [50.0]})
+    table = leaderboard.ranking(runs, ["accuracy"])
+    assert 38 < table["accuracy low"].item() < 43 and 57 < table["accuracy high"].item() < 62
+
+
 def test_no_rank_is_shown_without_its_interval():
     stored = leaderboard.leaderboard()
     for table in stored.values():
