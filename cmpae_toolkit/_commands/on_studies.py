@@ -76,7 +76,7 @@ class Leaderboard:
         for title, table in tables.items():
             print(f"{title}\n\n{leaderboard.as_text(table).to_string(index=False)}\n")
         if self.out is not None:
-            print(write_text(self.out, leaderboard.page(tables)))
+            print(write_text(self.out, leaderboard.page(tables, leaderboard.reversals(self.results))))
 
 
 @dataclass(frozen=True, kw_only=True)

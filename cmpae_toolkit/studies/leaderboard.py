@@ -1,7 +1,8 @@
 """The leaderboard: methods ranked by stored runs, one table a data set, where no rank stands without its interval.
 
 The interval of a mean and that of a rank come from one bootstrap over seeds, drawn for each method, and over test videos, drawn for
-all methods at once: it says how a method might have come out with other seeds and other videos of the same kind.
+all methods at once: it says how a method might have come out with other seeds and other videos of the same kind. The same draws say
+which pairs of methods come out the other way round than in print.
 """
 
 from __future__ import annotations
@@ -15,30 +16,45 @@ import pandas as pd
 from ..errors import InputError
 from . import escape
 from .records import FLOORS, collect, read
-from .rows import SHOWN, TYPE
+from .rows import FULL, SHOWN, TYPE, printed_beside
 from .statistics import CONFIDENCE, RESAMPLES
 
 SHORT = {"segment.type": "type F, segments", "event.type": "type F, events", "accuracy": "accuracy"}
+COST = {"parameters": "parameters, thousands", "seconds": "seconds a run"}
+AS_PUBLISHED = {shown for label, (shown, in_print) in SHOWN.items() if label in (in_print, FULL)}  # one row for each printed one
 ABOUT = """\
 # Leaderboard
 
 Every method that has stored runs, on one protocol: the same data, the epoch and all thresholds chosen on val, test scored once. In
 brackets stand 95 % intervals, from a bootstrap over seeds and test videos, which for few seeds are a little too narrow. Where the
-intervals of two ranks overlap, the order of the two is not known. Floors have no rank; they are what a rank is worth.
+intervals of two ranks overlap, the order of the two is not known. Floors have no rank; they are what a rank is worth. "Printed" is
+the first score of the same method in the paper's tables, on the real LLP, AVE or AVEP. Seconds are the median of runs
+on one core that had other work, too, without a label procedure that runs of a seed share.
 
 This page is made of the stored runs by `cmpae leaderboard --out docs/leaderboard.md`; [results](results.md) says what the data
 are, and [methods](methods.md) how to add a method.
 """
 
 
-def page(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The page of `leaderboard`'s tables as Markdown."""
+def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame]) -> str:
+    """The page of `leaderboard`'s tables and `reversals`' pairs as Markdown."""
     parts = [ABOUT]
     for title, table in tables.items():
         text = as_text(table)
         text["method"] = text["method"].map(escape.markdown)
         parts += [f"## {escape.markdown(title)}\n", text.to_markdown(index=False, disable_numparse=True) + "\n"]
+        parts += [_told(turned[title])]
     return "\n".join(parts)
+
+
+def _told(turned: pd.DataFrame) -> str:
+    if turned.empty:
+        return "No pair of methods comes out the other way round than in print by more than its interval.\n"
+    pairs = [
+        f"* **{escape.markdown(better)}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{escape.markdown(worse)}**, in print {printed:.1f} below."
+        for better, worse, ours, low, high, printed in turned.itertuples(index=False)
+    ]
+    return "\n".join(["The other way round than in print, by more than the interval:\n", *pairs]) + "\n"
 
 
 def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
@@ -46,26 +62,69 @@ def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Seq
 
     `results`: a folder of runs, a stored study, or several of these. Raises InputError where no data set has runs of two methods.
     """
-    sources = [results] if isinstance(results, (str, Path)) else list(results)
-    runs = pd.concat([collect(source) for source in sources], ignore_index=True)
+    sources = _sources(results)
+    tables = {}
+    for title, (runs, scores) in _by_data(results, also).items():
+        floors = pd.DataFrame(_floors(sources, title, scores))
+        printed = {shown: of[scores[0]] for shown, of in printed_beside(_table_of(title, scores)).items()}
+        ranked = ranking(runs, scores)
+        tables[title] = pd.concat([ranked.assign(printed=ranked["method"].map(printed)), floors], ignore_index=True)
+    return tables
+
+
+def reversals(results: str | Path | Sequence[str | Path] = "tables") -> dict[str, pd.DataFrame]:
+    """Title of the data -> pairs of methods that come out the other way round than in print, by more than the interval.
+
+    Columns: better, worse, and in percent points of the first score the difference, its low and high end, and how far "better" is
+    below in print. Only rows on their authors' schedule and labels are compared, and CMPAE's preset `paper`.
+    """
+    found = {}
+    for title, (runs, scores) in _by_data(results).items():
+        printed = {shown: of[scores[0]] for shown, of in printed_beside(_table_of(title, scores)).items() if shown in AS_PUBLISHED}
+        methods = [m for m in dict.fromkeys(runs["method"]) if m in printed]
+        values = [_values(runs[runs["method"] == m], scores[0]) for m in methods]
+        means, drawn = np.array([v.mean() for v in values]), _resampled(values) if values else None
+        pairs = []
+        for i, j in ((i, j) for i, a in enumerate(methods) for j, b in enumerate(methods) if printed[a] < printed[b]):
+            low, high = np.quantile(drawn[:, i] - drawn[:, j], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            if low > 0:
+                pairs.append((methods[i], methods[j], means[i] - means[j], low, high, printed[methods[j]] - printed[methods[i]]))
+        table = pd.DataFrame(pairs, columns=["better", "worse", "difference", "low", "high", "printed below"])
+        found[title] = table.sort_values("difference", ascending=False, ignore_index=True)
+    return found
+
+
+def _sources(results: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [results] if isinstance(results, (str, Path)) else list(results)
+
+
+def _by_data(results: str | Path | Sequence[str | Path], also: Sequence[str] = ()) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+    """Title of the data -> its runs with a column "method", and the scores to rank by; of data that two methods share."""
+    runs = pd.concat([collect(source) for source in _sources(results)], ignore_index=True)
     names = {label: shown for label, (shown, _) in SHOWN.items()} | {label: label for label in also}
     runs = runs[runs["variant"].isin(names)].assign(method=runs["variant"].map(names))
-    tables = {}
+    found = {}
     for title, group in runs.groupby("data", sort=False):
         if group["method"].nunique() > 1:
-            scores = ["accuracy"] if "accuracy" in group and group["accuracy"].notna().all() else list(TYPE)
-            floors = pd.DataFrame(_floors(sources, title, scores))
-            tables[title] = pd.concat([ranking(group, scores), floors], ignore_index=True)
-    if not tables:
+            located = "accuracy" in group and group["accuracy"].notna().all()
+            found[title] = (group, ["accuracy"] if located else list(TYPE))
+    if not found:
         raise InputError(f"{results} holds no data set with runs of two methods to rank: `cmpae tables` trains them.")
-    return tables
+    return found
+
+
+def _table_of(title: str, scores: Sequence[str]) -> int:
+    """The paper's table whose data these are shaped like."""
+    if "accuracy" in scores:
+        return 3
+    return 4 if "avep" in title.lower() else 2
 
 
 def ranking(runs: pd.DataFrame, scores: Sequence[str] = TYPE, seed: int = 0) -> pd.DataFrame:
     """A row a method of `collect`'s runs on one data set (with a column "method"), sorted by the first score.
 
-    Columns: method, n (seeds), and for each score its mean in percent, "<score> low" and "<score> high", "<score> rank" from 1, and
-    "<score> rank low" and "<score> rank high".
+    Columns: method, n (seeds), for each score its mean in percent, "<score> low" and "<score> high", "<score> rank" from 1, and
+    "<score> rank low" and "<score> rank high"; and, where all records have them, parameters and seconds, as medians.
     """
     methods = list(dict.fromkeys(runs["method"]))
     table = pd.DataFrame({"method": methods, "n": [int((runs["method"] == m).sum()) for m in methods]})
@@ -77,6 +136,9 @@ def ranking(runs: pd.DataFrame, scores: Sequence[str] = TYPE, seed: int = 0) -> 
             for end, q in (("low", (1 - CONFIDENCE) / 2), ("high", (1 + CONFIDENCE) / 2)):
                 columns[f"{what} {end}"] = np.quantile(draws, q, axis=0, method="inverted_cdf")
         table = table.assign(**columns)
+    for cost in COST:
+        if all(cost in record for record in runs["record"]):
+            table[cost] = [np.median([record[cost] for record in runs.loc[runs["method"] == m, "record"]]) for m in methods]
     return table.sort_values(scores[0], ascending=False, ignore_index=True)
 
 
@@ -88,7 +150,7 @@ def _values(runs: pd.DataFrame, score: str) -> np.ndarray:
     return runs[score].to_numpy(float)[:, None]
 
 
-def _resampled(values: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def _resampled(values: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
     """Means of other draws of seeds and videos: (draw, method). Every method sees the same videos in a draw."""
     rng, videos = np.random.default_rng(seed), values[0].shape[1]
     if any(v.shape[1] != videos for v in values):
@@ -124,7 +186,17 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     for score in (column for column in table if column in SHORT):
         shown[SHORT[score]] = [_with_interval(row, score, ".1f") for _, row in table.iterrows()]
         shown[f"rank in {SHORT[score]}"] = [_with_interval(row, f"{score} rank", ".0f") for _, row in table.iterrows()]
+    if "printed" in table:
+        shown["printed"] = _or_dash(table["printed"], ".1f")
+    if "parameters" in table:
+        shown[COST["parameters"]] = _or_dash(table["parameters"] / 1000, ",.0f")
+    if "seconds" in table:
+        shown[COST["seconds"]] = _or_dash(table["seconds"], ".0f")
     return pd.DataFrame(shown)
+
+
+def _or_dash(values: pd.Series, form: str) -> list[str]:
+    return ["–" if pd.isna(value) else f"{value:{form}}" for value in values]
 
 
 def _with_interval(row: pd.Series, column: str, form: str) -> str:

@@ -99,6 +99,17 @@ def _printed(number: int) -> tuple[tuple[str, ...], list[tuple[str, str, list[fl
     return TEN, rows, [STAR_NOTE, MEAN_SLIP, GAINS_SLIP]
 
 
+def printed_beside(number: int) -> dict[str, dict[str, float]]:
+    """What Tables 2 to 4 print of the methods behind our rows: row -> score -> percent. The data are the paper's, not ours."""
+    columns, printed, _ = _printed(number)
+    found = {}
+    for shown, in_print in SHOWN.values():
+        values = next((values for name, where, values in printed if name.startswith(in_print) and "printed" in where), None)
+        if values is not None:
+            found[shown] = dict(zip(columns, values, strict=True))
+    return found
+
+
 def _measured(shown: str, runs: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {"method": shown, "data": runs["data"].iloc[0], "n": len(runs)}
     for column in columns:

@@ -87,6 +87,18 @@ def test_the_page_in_docs_is_what_the_stored_runs_say(tmp_path, capsys):
     assert "simulated small (test)" in capsys.readouterr().out
 
 
+def test_reversals_are_surely_better_here_and_worse_in_print():
+    tables = leaderboard.leaderboard()
+    for title, pairs in leaderboard.reversals().items():
+        ours = tables[title].set_index("method")
+        score = "accuracy" if "accuracy" in ours else "segment.type"
+        for pair in pairs.itertuples(index=False):
+            assert ours.loc[pair.better, score] - ours.loc[pair.worse, score] == pytest.approx(pair.difference, abs=0.01)
+            assert ours.loc[pair.better, "printed"] < ours.loc[pair.worse, "printed"] and 0 < pair.low <= pair.difference <= pair.high
+    named = leaderboard.reversals()["real_media (test)"]
+    assert ("JoMoLD, its own schedule", "CMPAE, preset paper") in set(zip(named["better"], named["worse"], strict=True))
+
+
 def test_one_method_is_no_ranking(tmp_path):
     with pytest.raises(InputError, match="no data set with runs of two methods"):
         leaderboard.leaderboard("full_size")
