@@ -51,8 +51,8 @@ def _told(turned: pd.DataFrame) -> str:
     if turned.empty:
         return "No pair of methods comes out the other way round than in print by more than its interval.\n"
     pairs = [
-        f"* **{escape.markdown(better)}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{escape.markdown(worse)}**, in print {printed:.1f} below."
-        for better, worse, ours, low, high, printed in turned.itertuples(index=False)
+        f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
+        for better, worse, ours, low, high, printed in turned.map(lambda x: escape.markdown(x) if isinstance(x, str) else x).values
     ]
     return "\n".join(["The other way round than in print, by more than the interval:\n", *pairs]) + "\n"
 
