@@ -7,6 +7,8 @@ READY := .venv/.ready
 
 # The notebooks are run as in a fresh clone: on the simulated data, whatever the shell's settings and earlier downloads. Their figures
 # go to a temporary folder; `make notebooks` alone writes them into figures/.
+# Files of tests and notebooks run side by side, each process on one thread: more would only wait for each other.
+WORKERS ?= 2
 AS_NEW = CMPAE_DATA= CMPAE_PRESET= CMPAE_FIGURES= CMPAE_HOME=$$(mktemp -d)
 
 export CMPAE_DATA
@@ -42,7 +44,7 @@ run: $(READY)
 	$(BIN)/cmpae train --data "$(CMPAE_DATA)" $(if $(RUN),--out "$(RUN)") --figures figures --overwrite
 
 test: $(READY)
-	$(AS_NEW) $(BIN)/python -m pytest tests notebooks docs --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
+	$(AS_NEW) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks docs -n $(WORKERS) --dist loadfile --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks/00_start_here.ipynb
