@@ -3,9 +3,9 @@
 import json
 import os
 
-import making
 import numpy as np
 import pytest
+from films import make_film
 from PIL import Image
 
 from cmpae_toolkit import data
@@ -15,28 +15,28 @@ from cmpae_toolkit.extract import extract
 # name: how it is made, and the notice that it gets (None: none)
 ODD = {
     "plain.mp4": ({}, None),
-    "h264.mp4": ({"codec": "libx264"}, None),
+    "h264.mp4": ({"video": "libx264"}, None),
     "matroska.mkv": ({}, None),
     "quicktime.mov": ({}, None),
-    "old.avi": ({"sound": "mp2"}, None),
-    "web.webm": ({"codec": "libvpx", "sound": "libopus", "rate": 48000}, None),
-    "flash.flv": ({"codec": "flv", "sound": "libmp3lame", "rate": 44100}, None),
-    "broadcast.ts": ({"codec": "mpeg2video", "sound": "mp2", "fps": 25}, None),
-    "disc.mpg": ({"codec": "mpeg2video", "sound": "mp2", "fps": 25}, None),
-    "pictures_as_jpeg.avi": ({"codec": "mjpeg", "sound": "pcm_s16le"}, None),
-    "lossless.mkv": ({"codec": "ffv1", "sound": "flac"}, None),
-    "animation.gif": ({"codec": "gif", "sound": None}, "no sound"),
-    "silent.mp4": ({"sound": None}, "no sound"),
-    "song.mp3": ({"codec": None, "sound": "libmp3lame"}, "no pictures"),
-    "sound.wav": ({"codec": None, "sound": "pcm_s16le"}, "no pictures"),
-    "sound.flac": ({"codec": None, "sound": "flac"}, "no pictures"),
-    "sound.opus": ({"codec": None, "sound": "libopus", "rate": 48000}, "no pictures"),
-    "sound.m4a": ({"codec": None, "format": "mp4"}, "no pictures"),
-    "only_sound.mp4": ({"codec": None}, "no pictures"),
-    "telephone.wav": ({"codec": None, "sound": "pcm_u8", "rate": 8000}, "no pictures"),
-    "studio.wav": ({"codec": None, "sound": "pcm_f32le", "rate": 96000}, "no pictures"),
-    "odd_rate.wav": ({"codec": None, "sound": "pcm_s16le", "rate": 11025}, "no pictures"),
-    "surround.mka": ({"codec": None, "sound": "flac", "layout": "5.1"}, "no pictures"),
+    "old.avi": ({"audio": "mp2"}, None),
+    "web.webm": ({"video": "libvpx", "audio": "libopus", "rate": 48000}, None),
+    "flash.flv": ({"video": "flv", "audio": "libmp3lame", "rate": 44100}, None),
+    "broadcast.ts": ({"video": "mpeg2video", "audio": "mp2", "fps": 25}, None),
+    "disc.mpg": ({"video": "mpeg2video", "audio": "mp2", "fps": 25}, None),
+    "pictures_as_jpeg.avi": ({"video": "mjpeg", "audio": "pcm_s16le"}, None),
+    "lossless.mkv": ({"video": "ffv1", "audio": "flac"}, None),
+    "animation.gif": ({"video": "gif", "audio": None}, "no sound"),
+    "silent.mp4": ({"audio": None}, "no sound"),
+    "song.mp3": ({"video": None, "audio": "libmp3lame"}, "no pictures"),
+    "sound.wav": ({"video": None, "audio": "pcm_s16le"}, "no pictures"),
+    "sound.flac": ({"video": None, "audio": "flac"}, "no pictures"),
+    "sound.opus": ({"video": None, "audio": "libopus", "rate": 48000}, "no pictures"),
+    "sound.m4a": ({"video": None, "format": "mp4"}, "no pictures"),
+    "only_sound.mp4": ({"video": None}, "no pictures"),
+    "telephone.wav": ({"video": None, "audio": "pcm_u8", "rate": 8000}, "no pictures"),
+    "studio.wav": ({"video": None, "audio": "pcm_f32le", "rate": 96000}, "no pictures"),
+    "odd_rate.wav": ({"video": None, "audio": "pcm_s16le", "rate": 11025}, "no pictures"),
+    "surround.mka": ({"video": None, "audio": "flac", "layout": "5.1"}, "no pictures"),
     "stereo.mp4": ({"layout": "stereo", "rate": 44100}, None),
     "late_sound.mkv": ({"late_sound": 0.4}, None),
     "late_pictures.mkv": ({"late_pictures": 0.4}, None),
@@ -47,8 +47,8 @@ ODD = {
     "one_frame.mp4": ({"seconds": 0.1}, None),
     "still.mkv": ({"times": [0.0]}, "pictures end"),
     "leaping_stamps.mkv": ({"times": [0, 0.1, 5000]}, "stamps leap"),
-    "tiny_picture.mkv": ({"size": (2, 2), "codec": "ffv1"}, None),
-    "wide_picture.mkv": ({"size": (512, 4), "codec": "ffv1"}, None),
+    "tiny_picture.mkv": ({"size": (2, 2), "video": "ffv1"}, None),
+    "wide_picture.mkv": ({"size": (512, 4), "video": "ffv1"}, None),
     "slow.mp4": ({"seconds": 2.0, "fps": 1}, None),
     "a film, with: spaces & #signs.mp4": ({}, None),
     "film.in.dots.mp4.mkv": ({}, None),
@@ -72,7 +72,7 @@ def odd(tmp_path_factory):
     """The folder, and the report of extracting it."""
     folder = tmp_path_factory.mktemp("odd")
     for name, (options, _) in ODD.items():
-        making.write(folder / name, **options)
+        make_film(folder / name, **options)
     whole = (folder / "plain.mp4").read_bytes()
     for name, (content, _) in BROKEN.items():
         (folder / name).write_bytes(content(whole))
