@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 RATE = 16_000  # Hz
-PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8"}  # of codecs that do not take yuv420p
+PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8"}  # of codecs that take no yuv420p
 
 
 def picture(number, second=0, size=(64, 48)):
@@ -25,7 +25,7 @@ def tone(seconds, rate=RATE, channels=1, start=0.0):
 
 
 def make_film(path, seconds=1.0, fps=10, *, video="libx264", audio="aac", size=(64, 48), rate=RATE, layout="mono", times=None,
-              late_sound=0.0, late_pictures=0.0, sound_seconds=None, format=None, gap=None):
+              pixels=None, late_sound=0.0, late_pictures=0.0, sound_seconds=None, format=None, gap=None):
     """Writes a film in these codecs, None for a track that is left out. `times` are the pictures' own stamps, the sound lasts
     `sound_seconds` and leaves `gap` (from, to) out, and either track may be late."""
     import av
@@ -35,7 +35,9 @@ def make_film(path, seconds=1.0, fps=10, *, video="libx264", audio="aac", size=(
         pictures = video and out.add_stream(video, rate=fps)
         sound = audio and out.add_stream(audio, rate=rate, layout=layout)
         if pictures:
-            (pictures.width, pictures.height), pictures.pix_fmt = size, PIXELS.get(video, "yuv420p")
+            (pictures.width, pictures.height), pictures.pix_fmt = size, pixels or PIXELS.get(video, "yuv420p")
+            if video == "libx265":  # it speaks on standard error
+                pictures.options = {"x265-params": "log-level=none"}
             if video != "mpeg2video":  # it knows its own rates only
                 pictures.codec_context.time_base = Fraction(1, 1000)
             for number, time in enumerate([i / fps for i in range(round(seconds * fps))] if times is None else times):

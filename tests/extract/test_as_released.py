@@ -88,4 +88,4 @@ def test_the_real_clip(shared):
     film = decoding.look_at(shared / "data" / "llp_clip" / "BjCEufrlXm4.mp4")
     pictures = as_released._shown(film, decoding.Notes())
     assert len(pictures) == 82
-    assert Image.open(io.BytesIO(pictures[0][1:])).size == (320, 240)
+    assert Image.open(io.BytesIO(pictures[0][as_released.TURN :])).size == (320, 240)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from films import make_film, picture
+from films import make_film
+from odd_files import shown_by
 
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.extract.decoding import Notes, look_at, snippets
+from cmpae_toolkit.extract.decoding import Notes, look_at, snippets, stills
 
 
 def numbers(read):
@@ -45,25 +46,21 @@ def test_gaps_are_silent_and_counted(tmp_path):
     film, notes = make_film(tmp_path / "a.mkv", video="ffv1", audio="pcm_s16le", seconds=2, gap=(0.6, 1.2)), Notes()
     sound = np.concatenate([each.sound for each in snippets(film, notes=notes)])
     assert np.abs(sound[11000:18000]).max() < 0.05 < np.abs(sound[21000:30000]).max()
-    assert any("gaps" in text for text in notes.texts())
+    assert any("gap" in text for text in notes.texts())
 
 
-def test_a_film_is_seen_upright(tmp_path, monkeypatch):
-    from cmpae_toolkit.extract import decoding
-
-    class Turned:
-        """A decoded frame whose film says that it is to be turned by 90 degrees."""
-
-        width, height, rotation = 64, 48, 90
-
-        def reformat(self, width, height, format, interpolation):
-            return self
-
-        def to_ndarray(self):
-            return picture(0)
-
-    upright = decoding._picture(Turned())
-    assert upright.shape == (64, 48, 3) and upright[-1].min() == 255 and upright[0].max() < 255
+def test_a_film_is_seen_upright(tmp_path):
+    """With a bright edge on its left, the film is turned and mirrored by each of the matrices that a camera writes."""
+    whole = make_film(tmp_path / "a.mp4", audio=None).read_bytes()
+    edges = {"left": np.s_[:, 0], "right": np.s_[:, -1], "top": np.s_[0], "bottom": np.s_[-1]}
+    for matrix, bright in {
+        (1, 0, 0, 1): "left", (0, 1, -1, 0): "top", (-1, 0, 0, -1): "right", (0, -1, 1, 0): "bottom",
+        (-1, 0, 0, 1): "right", (1, 0, 0, -1): "left", (0, 1, 1, 0): "top",
+    }.items():
+        (tmp_path / "b.mp4").write_bytes(shown_by(whole, matrix))
+        shown = stills(tmp_path / "b.mp4", 1)[0]
+        assert shown.shape == ((256, 341, 3) if matrix[0] else (341, 256, 3))
+        assert [name for name, edge in edges.items() if shown[edge].min() > 200] == [bright], matrix
 
 
 def test_the_llp_clip(shared):
