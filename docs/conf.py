@@ -49,7 +49,7 @@ CONTENTS = {
     "The course": "notebooks/*",
     "Reading on": [
         *(f"docs/{page}" for page in ("syllabus", "equations", "released_code", "paper_versus_released_code")),
-        *(f"docs/{page}" for page in ("main_results", "results", "leaderboard", "data", "extract")),
+        *(f"docs/{page}" for page in ("main_results", "results", "leaderboard", "data", "extract", "odd_files")),
         *(f"docs/{page}" for page in ("methods", "methods_zoo")),
         *(f"docs/{page}" for page in ("evidence", "explorer", "cli", "speed")),
         "results/README", "CONTRIBUTING",

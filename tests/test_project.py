@@ -89,7 +89,7 @@ def test_nothing_names_a_machine_or_exceeds_its_size():
             continue
         assert path.stat().st_size < 5_000_000, path
         if path.suffix == ".ipynb":
-            assert path.stat().st_size <= 1_000_000, f"{path.name}: {path.stat().st_size} bytes"
+            assert path.stat().st_size <= 400_000, f"{path.name}: {path.stat().st_size} bytes"
         if path.suffix in {".py", ".md", ".ipynb", ".toml", ".yml", ".json", ".cff", ".lock", ".cfg", ".csv"} or path.name == "Makefile":
             found = re.search(r"/(?:work|farm|root|home)/[a-z]", path.read_text(encoding="utf-8"))
             assert not found, f"{path}: {found}"

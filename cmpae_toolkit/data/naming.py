@@ -15,7 +15,9 @@ published = ("llp", "ave", "avep")
 made = {"films": "cmpae_toolkit.films.make:ready"}  # synthetic sets that are made at first use, and what finds or makes them
 ID_LENGTH = 11  # of a YouTube id
 TIME_SUFFIX = re.compile(r"_\d+(\.\d+)?_\d+(\.\d+)?$")
-MEDIA_SUFFIX = re.compile(r"\.(wav|mp3|m4a|flac|ogg|mp4|mkv|mov|avi|webm)$", re.IGNORECASE)
+FILM_SUFFIXES = ["mp4", "m4v", "mkv", "webm", "mov", "avi", "mpg", "mpeg", "ts", "mts", "m2ts", "flv", "wmv", "ogv", "3gp", "gif"]
+SOUND_SUFFIXES = ["mp3", "wav", "flac", "ogg", "oga", "opus", "m4a", "aac", "wma", "aif", "aiff", "ac3", "mka"]
+MEDIA_SUFFIX = re.compile(rf"\.({'|'.join(FILM_SUFFIXES + SOUND_SUFFIXES)})$", re.IGNORECASE)
 _YOUTUBE = re.compile(r"([\w-]{11})(_\d+(\.\d+)?_\d+(\.\d+)?|_row\d+)?", re.ASCII)
 
 

@@ -157,6 +157,7 @@ function story(data) {
     own: () => { set.loud = spike.absence[spike.second]; slide(); change("spike"); },
     screen: () => document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.(),
   };
+  get("triangle").querySelector(".do").innerHTML = get("coin").querySelector(".do").innerHTML; // it is the same coin
   for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => CLICKS[button.dataset.do](button));
   const slide = () => {
     get("loud").value = 100 * Math.log1p(set.loud);

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .decoding import Film, Notes, Snippet, frames_of, look_at, need_av, whole_sound
+from .decoding import Film, Notes, Snippet, frames_of, look_at, need_av, turn_of, turned, whole_sound
 
 SNIPPETS, PICTURES, PER_SECOND = 10, 8, 8  # of a film; of a snippet; of a second, before 80 are taken
 CLEVER, DECODED, RATE = 1.1, 44_100, 16_000  # output frames by which ffmpeg lets a picture be off; Hz; Hz
 LONGEST, LEAST = 12.0, 9.975  # seconds: of a film; of its sound
+TURN = 3  # bytes before a JPEG: how it is to be turned
 
 
 def snippets(
@@ -83,9 +84,7 @@ def _shown(film: Film, notes: Notes) -> list[bytes]:
     times = [time for time, _ in frames_of(film, 0, Notes())]
     if not times:
         return []
-    with av.open(str(film.path), metadata_errors="replace") as container:
-        rate = float(next(s for s in container.streams.video if s.codec_context.width).guessed_rate or 25)
-    wanted = chosen(times, rate)
+    wanted = chosen(times, film.frame_rate)
     encoder, made = None, {}
     for number, (_, frame) in enumerate(frames_of(film, 0, notes)):
         if number in made or number not in wanted:
@@ -94,18 +93,17 @@ def _shown(film: Film, notes: Notes) -> list[bytes]:
             encoder = av.CodecContext.create("mjpeg", "w")  # with the library's own rate, as ffmpeg without an option
             encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
             encoder.time_base, encoder.framerate, encoder.thread_count = Fraction(1, PER_SECOND), Fraction(PER_SECOND), 1
-        turn = frame.rotation // 90 % 4
         picture = frame.reformat(format="yuvj420p", interpolation="BICUBIC", src_color_range="MPEG", dst_color_range="JPEG")
         picture.pts, picture.time_base = len(made), Fraction(1, PER_SECOND)
-        made[number] = bytes([turn]) + b"".join(bytes(packet) for packet in encoder.encode(picture))
+        made[number] = bytes(turn_of(frame)) + b"".join(bytes(packet) for packet in encoder.encode(picture))
     return [made[number] for number in wanted if number in made]
 
 
 def _decoded(jpeg: bytes) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(io.BytesIO(jpeg[1:])) as image:
-        return np.ascontiguousarray(np.rot90(np.asarray(image.convert("RGB")), jpeg[0]))
+    with Image.open(io.BytesIO(jpeg[TURN:])) as image:
+        return turned(np.asarray(image.convert("RGB")), jpeg[:TURN])
 
 
 def about() -> dict[str, Any]:

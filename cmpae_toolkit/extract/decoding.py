@@ -8,7 +8,7 @@ stamped at t or before; the sound lies where its stamps say, with silence where 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,34 +20,52 @@ from ..errors import InputError
 SHORTER, LONGEST = 256, 1024  # pixels of a picture's shorter side, and at most of its longer one
 JUMP = 600  # seconds: where stamps leap further the rest of a stream is not believed
 SLACK = 0.02  # seconds by which sound may lie beside its stamp before it is moved
+LISTS = {"concat", "dash", "hls", "sdp"}  # formats that hold no film, but name others
+DAMAGED = (  # of pictures, of sound: one, many
+    ("One packet of pictures is damaged.", "{} packets of pictures are damaged."),
+    ("One packet of sound is damaged.", "{} packets of sound are damaged."),
+)
+EARLIER = (
+    ("One picture is stamped long before others, and left out.", "{} pictures are stamped long before others, and left out."),
+    ("One piece of sound is stamped long before others, and left out.", "{} pieces of sound are stamped long before others, and left out."),
+)
+TWICE = ("One piece of sound is there twice, and taken once.", "{} pieces of sound are there twice, and taken once.")
+GAP = ("One gap in the sound is filled with silence.", "{} gaps in the sound are filled with silence.")
 
 
 @dataclass(frozen=True)
 class Film:
     """What a file says of itself. `start`: the earliest stamp of its streams in seconds; `rate` in Hz, `size` (width, height) in
-    pixels, None where there is no sound or no picture; `seconds` may be unknown."""
+    pixels and `frame_rate`, pictures a second, None where there is no sound or no picture; `seconds` may be unknown."""
 
     path: Path
     start: float
     seconds: float | None
     rate: int | None
     size: tuple[int, int] | None
+    frame_rate: float | None
     codecs: tuple[str, ...]
 
 
 @dataclass
 class Notes:
-    """What was odd while a film was read: a count for each kind, and sentences."""
+    """What was odd while a film was read, as sentences; what may happen often is counted."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
     sentences: list[str] = field(default_factory=list)
 
-    def count(self, kind: str) -> None:
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+    def count(self, what: tuple[str, str]) -> None:
+        """Counts something, of which there are two sentences: of one, and of {} many."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def say(self, sentence: str) -> None:
+        """Says something once."""
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
 
     def texts(self) -> list[str]:
-        """Gives all notes as short texts."""
-        return [f"{number} {kind}" for kind, number in self.counts.items()] + self.sentences
+        """Gives all notes as sentences."""
+        return [one if number == 1 else many.format(number) for (one, many), number in self.counts.items()] + self.sentences
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,7 @@ def look_at(path: str | Path) -> Film:
             Path(path), min(starts, default=0.0), seconds,
             None if audio is None else audio.rate,
             None if video is None else (video.codec_context.width, video.codec_context.height),
+            None if video is None else float(video.guessed_rate or 25),
             tuple(s.codec_context.name for s in (video, audio) if s is not None),
         )
 
@@ -134,13 +153,12 @@ def snippets(
         yield Snippet(silence if heard is None else heard[0], still if seen is None else seen[0], share)
         count += 1
     if not count:
-        damaged = f" ({', '.join(notes.texts())})" if notes.texts() else ""
-        raise InputError(f"{Path(path).name}: there is no sound and no picture in it that can be decoded{damaged}.")
+        raise InputError(" ".join([f"{Path(path).name}: there is no sound and no picture in it that can be decoded.", *notes.texts()]))
     for name, at in ended.items():
         if at == 0:
-            notes.sentences.append(f"no {name}")
+            notes.say(f"There {'is' if name == 'sound' else 'are'} no {name} in it.")
         elif count - at > 1:
-            notes.sentences.append(f"{name} end{'s' * (name == 'sound')} at {at * seconds:g} of {count * seconds:g} s")
+            notes.say(f"The {name} end{'s' * (name == 'sound')} at {at * seconds:g} of {count * seconds:g} s.")
 
 
 @contextlib.contextmanager
@@ -148,19 +166,26 @@ def _opened(path: Path) -> Iterator[Any]:
     """An open container; whatever PyAV says of the file becomes an InputError."""
     av = need_av()
     try:
+        if path.is_dir():
+            next(path.iterdir(), None)  # where it may not be read, that is the reason
         if not path.is_file():
-            raise InputError(f"{path}: there is no such file, or it is a folder, a device or a broken link.")
+            raise InputError(f"{path.name}: there is no such file, or it is a folder, a device or a broken link.")
         if not path.stat().st_size:
             raise InputError(f"{path.name}: the file is empty.")
-        with av.open(str(path), metadata_errors="replace") as container:
+        # "concat:a.mp4" is a file's name, too; and no file may send for another one
+        with av.open(f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}) as container:
+            if container.format.name in LISTS:
+                raise InputError(f"{path.name}: this is a list of other files, and no film: give those.")
             if all(s is None for s in _streams(container)):
                 raise InputError(f"{path.name}: there is neither sound nor film in it.")
             yield container
     except InputError:
         raise
+    except av.InvalidDataError:
+        raise InputError(f"{path.name}: this file cannot be read as a film or a sound. It is damaged, or something else.") from None
     except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"{path.name}: this file cannot be read as a film or a sound ({reason}).") from None
+        raise InputError(f"{path.name}: this cannot be read ({reason}).") from None
 
 
 def _streams(container: Any) -> tuple[Any, Any]:
@@ -177,7 +202,6 @@ def _streams(container: Any) -> tuple[Any, Any]:
 
 def frames_of(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]]:
     """The frames of the video (0) or the sound (1) as (seconds since the film's start, frame); damaged packets are counted."""
-    what = ("damaged packets of pictures", "damaged packets of sound")[kind]
     with _opened(film.path) as container:
         stream = _streams(container)[kind]
         if stream is None:
@@ -188,16 +212,16 @@ def frames_of(film: Film, kind: int, notes: Notes) -> Iterator[tuple[float, Any]
             try:
                 decoded = packet.decode()
             except (need_av().FFmpegError, ValueError):
-                notes.count(what)
+                notes.count(DAMAGED[kind])
                 continue
             for frame in decoded:
                 if frame.pts is not None and frame.time_base:
                     stamped = float(frame.pts * frame.time_base) - film.start
                     if stamped - time > JUMP:
-                        notes.sentences.append(f"stamps leap from {time:.0f} to {stamped:.0f} s: the rest is left out")
+                        notes.say(f"The stamps leap from {time:.0f} to {stamped:.0f} s: the rest is left out.")
                         return
                     if stamped < time - 1:
-                        notes.count("frames stamped before others, left out")
+                        notes.count(EARLIER[kind])
                         continue
                     time = stamped
                 yield time, frame
@@ -215,7 +239,7 @@ def _packets(container: Any, stream: Any, notes: Notes) -> Iterator[Any]:
         except StopIteration:
             return
         except (need_av().FFmpegError, ValueError):
-            notes.count("places where the file is cut off or damaged")
+            notes.say("The file is cut off or damaged: what comes after that is lost.")
             return
         yield packet
 
@@ -259,7 +283,27 @@ def _picture(frame: Any) -> np.ndarray:
     scale = SHORTER / min(frame.width, frame.height)
     width, height = (min(LONGEST, max(1, round(side * scale))) for side in (frame.width, frame.height))
     rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90 % 4))
+    return turned(rgb, turn_of(frame))
+
+
+def turn_of(frame: Any) -> tuple[bool, bool, bool]:
+    """How its film says that a frame is to be turned: whether rows become columns, and whether rows and columns are then reversed."""
+    from av.sidedata.sidedata import Type
+
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return False, False, False
+    (a, b), (c, d) = np.frombuffer(bytes(matrix)[:36], np.int32).reshape(3, 3)[:2, :2].astype(int)  # x, y -> a x + c y, b x + d y
+    swapped = abs(b) > abs(a)
+    across, down = (c, b) if swapped else (a, d)
+    return bool(swapped), bool(down < 0), bool(across < 0)
+
+
+def turned(picture: np.ndarray, turn: Sequence[bool]) -> np.ndarray:
+    """A picture (height, width, 3) as `turn_of` says; cameras for selfies mirror it, too."""
+    swapped, down, across = turn
+    picture = picture.swapaxes(0, 1) if swapped else picture
+    return np.ascontiguousarray(picture[:: -1 if down else 1, :: -1 if across else 1])
 
 
 def _sound(film: Film, seconds: float, rate: int, notes: Notes) -> Iterator[tuple[np.ndarray, float]]:
@@ -294,7 +338,7 @@ def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
     for time, frame in frames_of(film, 1, notes):
         lasts = frame.samples / frame.sample_rate
         if time + lasts <= fed + 1e-6 and fed - time > SLACK:
-            notes.count("frames of sound said twice, dropped")
+            notes.count(TWICE)
             continue
         gap = time - fed
         now = (frame.sample_rate, frame.layout.name, frame.format.name)
@@ -302,7 +346,7 @@ def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
             if resampler is not None:
                 yield from out(None)
             if gap > SLACK:
-                notes.count("gaps in the sound, filled with silence") if form else None
+                notes.count(GAP) if form else None
                 missing = round(time * rate) - done
                 for _ in range(0, max(0, missing), rate):  # a second at a time
                     silence = np.zeros(min(rate, round(time * rate) - done), np.float32)
@@ -314,7 +358,7 @@ def _placed(film: Film, rate: int, notes: Notes) -> Iterator[np.ndarray]:
         try:
             yield from out(frame)
         except (av.FFmpegError, ValueError):
-            notes.count("damaged packets of sound")
+            notes.count(DAMAGED[1])
             continue
         fed += lasts
     if resampler is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,26 @@ from ..data.lists import read_bytes
 from ..data.naming import clean_category, clean_name
 from ..errors import InputError
 
+LONGEST = 160  # bytes of a film's id; file systems take 255
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 NAMES, LABELS = ("filename", "file", "video", "id"), ("labels", "event_labels", "label", "categories")
+
+
+def film_id(name: str) -> str:
+    """A film's id: its name, with the folders above it, without its suffix, in letters that a list and a file's name can hold.
+
+    >>> film_id("day 1/robin, early.mp4")
+    'day_1__robin__early'
+    """
+    shorter = clean_name(name.replace("\\", "/").replace("/", "__"))
+    while shorter != clean_name(shorter):
+        shorter = clean_name(shorter)
+    shorter = "".join(c if c.isprintable() and c not in ':",\t' else "_" for c in shorter).strip().lstrip(".")
+    shorter = re.sub(r"\s", "_", shorter) or "film"
+    if len(shorter.encode()) <= LONGEST:
+        return shorter
+    begins = shorter.encode()[: LONGEST - 9].decode(errors="ignore")  # room for a clip's times and a suffix
+    return f"{begins}_{hashlib.sha256(shorter.encode()).hexdigest()[:8]}"
 
 
 @dataclass
@@ -54,20 +73,23 @@ def read(path: str | Path) -> Labels:
         track = row.get("track")
         track = track if isinstance(track, str) else None
         event = (float(row["onset"]), float(row["offset"]), row["category"], track)
-        found.events.setdefault(clean_name(row["filename"]), []).append(event)
+        found.events.setdefault(film_id(row["filename"]), []).append(event)
     found.weak = {name: sorted({event[2] for event in events}) for name, events in found.events.items()}
     return _with_categories(found)
 
 
 def _of_rows(rows: Sequence[dict[str, str]], path: Path, split: str | None = None) -> Labels:
-    found = Labels()
+    found, written = Labels(), {}
     for line, row in enumerate(rows, 2):
         name = next((row[c] for c in NAMES if row.get(c)), None)
         if name is None:
             raise InputError(f"{path}, line {line}: there is no file name: the table needs the columns filename and labels.")
         text = next((row[c] for c in LABELS if row.get(c)), "")
-        name = clean_name(name.strip())
-        found.weak[name] = [clean_category(each) for each in text.replace(";", ",").split(",") if each.strip()]
+        name, as_written = film_id(name.strip()), name.strip()
+        if written.setdefault(name, as_written) != as_written:
+            raise InputError(f"{path}, line {line}: {as_written!r} and {written[name]!r} mean one film, {name!r}: name it in one way.")
+        labels = [clean_category(each) for each in text.replace(";", ",").split(",") if each.strip()]
+        found.weak[name] = list(dict.fromkeys([*found.weak.get(name, []), *labels]))  # a film may have a row for each label
         chosen = split or (row.get("split") or "").strip()
         if chosen and chosen not in splits:
             raise InputError(f"{path}, line {line}: there is no split {chosen!r}: write one of {', '.join(splits)}.")
@@ -87,7 +109,7 @@ def _of_folder(folder: Path) -> Labels:
         if (annotations / f"eval_{track}.csv").is_file():
             for row in read_events(annotations / f"eval_{track}.csv").to_dict("records"):
                 event = (float(row["onset"]), float(row["offset"]), row["category"], track)
-                found.events.setdefault(clean_name(row["filename"]), []).append(event)
+                found.events.setdefault(film_id(row["filename"]), []).append(event)
     if not found.weak:
         raise InputError(f"{annotations}: there is no train.csv, val.csv or test.csv with a film in it.")
     given = folder / "categories.txt"

@@ -23,7 +23,7 @@ from .._files import hold, save_array, write_json, write_text
 from .._parallel import backend
 from ..config import MODALITIES
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
-from ..data.naming import clean_name
+from ..data.naming import MEDIA_SUFFIX
 from ..data.rolls import number
 from ..data.source import DESCRIPTION, PROVENANCE
 from ..errors import InputError
@@ -31,8 +31,7 @@ from . import labels as lists
 from . import networks as nets
 from .decoding import Notes, Snippet, need_av
 
-FILMS = {".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".wmv", ".ogv", ".3gp", ".gif"}
-SOUNDS = {".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".ac3", ".mka"}
+MODALITY = {"audio": "sound", "visual": "picture"}
 JOURNAL = ".extraction.jsonl"
 TOGETHER = 10  # seconds of sound that a network hears at once where it wants to
 ENOUGH = 0.5  # of a snippet: what lasts less than that at a film's end is left out
@@ -128,13 +127,14 @@ def extract(
         report.films = [rows[name] for name in files]
         if not report.videos:
             first = next(iter(report.failed.values()), "there is no snippet in them")
-            raise InputError(f"{out}: none of the {len(files)} files could be read, the first: {first}")
+            raise InputError(f"{out}: none of the {len(files)} files could be read. The first: {first}")
         _finish(out, chosen, settings, report, given)
     return report
 
 
 def find_films(videos: str | Path | Sequence[str | Path]) -> dict[str, Path]:
-    """Finds films and sounds by their id: the path below the given folder without its suffix, in letters that a list can hold.
+    """Finds films and sounds by their id (`labels.film_id`), the suffix added where several would have one; linked and hidden folders
+    are not entered, and one that may not be read stands for what is in it.
 
     Raises InputError where a path is not there, or there is no film in a folder.
     """
@@ -142,19 +142,20 @@ def find_films(videos: str | Path | Sequence[str | Path]) -> dict[str, Path]:
     found: list[tuple[str, Path]] = []
     for root in map(Path, given):
         if root.is_dir():
-            inside = (p for p in sorted(root.rglob("*")) if p.suffix.lower() in FILMS | SOUNDS and not p.name.startswith("."))
-            found += [("__".join(p.relative_to(root).parts), p) for p in inside if not p.is_dir()]
+            found += [(lists.film_id(str(path.relative_to(root))), path) for path in sorted(_inside(root))]
         elif root.is_file():
-            found.append((root.name, root))
+            found.append((lists.film_id(root.name), root))
         else:
             raise InputError(f"there is no file and no folder {str(root)!r}: give films, or folders of films.")
     names: dict[str, Path] = {}
-    for text, path in found:
-        name = _id(text)
-        if name in names:
+    often = Counter(name.casefold() for name, _ in found)  # some file systems do not tell A from a
+    taken = set(often)
+    for name, path in found:
+        if often[name.casefold()] > 1:
             name = f"{name}_{path.suffix[1:].lower()}"
-        while name in names:
-            name += "_"
+            while name.casefold() in taken:
+                name += "_"
+            taken.add(name.casefold())
         names[name] = path
     if not names:
         where = ", ".join(map(str, given)) or "nothing"
@@ -162,12 +163,13 @@ def find_films(videos: str | Path | Sequence[str | Path]) -> dict[str, Path]:
     return names
 
 
-def _id(text: str) -> str:
-    shorter = clean_name(text.rpartition(".")[0] or text)
-    while shorter != clean_name(shorter):
-        shorter = clean_name(shorter)
-    shorter = "".join(c if c.isprintable() and c not in '/\\:",\t' else "_" for c in shorter).strip().lstrip(".")
-    return re.sub(r"\s", "_", shorter) or "film"
+def _inside(root: Path) -> Iterator[Path]:
+    """The files below a folder that are called as films and sounds are, and the folders that may not be read."""
+    closed: list[OSError] = []
+    for folder, inside, files in os.walk(root, onerror=closed.append):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if MEDIA_SUFFIX.search(name) and not name.startswith("."))
+    yield from (Path(error.filename) for error in closed)
 
 
 def _results(call: Any, todo: list[tuple[str, Path]], workers: int, scheduler: str | None, progress: bool) -> Iterator[dict[str, Any]]:
@@ -234,7 +236,7 @@ def _features(path: Path, chosen: nets.Networks, seconds: float, notes: Notes, m
     read = chosen.read(path, seconds=seconds, pictures=chosen.pictures, rate=chosen.rate, notes=notes)
     for count, each in enumerate(read):
         if count == most:
-            notes.sentences.append(f"only its first {most * seconds:g} s are taken")
+            notes.say(f"Only its first {most * seconds:g} s are taken.")
             break
         if count and each.share < ENOUGH:
             continue
@@ -331,7 +333,7 @@ def _blank_streams(out: Path, chosen: nets.Networks, clips: Mapping[str, Any], r
             count = len(np.load(out / "feats" / other / f"{video}.npy", mmap_mode="r")) // _positions(chosen, other)
             for stream in streams:
                 save_array(out / "feats" / stream / f"{video}.npy", np.zeros((count * len(one[stream]), one[stream].shape[1]), np.float16))
-        report.notices[f"no {modality} in any file: its features are zeros"] += len(clips)
+        report.notices[f"There is no {MODALITY[modality]} in any file: its features are zeros."] += len(clips)
 
 
 def _positions(chosen: nets.Networks, stream: str) -> int:
@@ -351,8 +353,8 @@ def _write_lists(out: Path, clips: Mapping[str, tuple[str, float, float]], given
         known = next(iter(given.weak))
         raise InputError(f"none of the {len(names)} films is in the list of labels, which has {known!r}: use the files' names in it.")
     split = lists.split_of(labelled, {name: given.split[name] for name in labelled if name in given.split})
-    report.notices.update({"film without a row in the list of labels": len(names) - len(labelled)})
-    report.notices.update({"row of labels without a film": len(set(given.weak) - set(names))})
+    report.notices.update({"A film has no row in the list of labels.": len(names) - len(labelled)})
+    report.notices.update({"A row of labels has no film.": len(set(given.weak) - set(names))})
     report.notices += Counter()  # drops what does not occur
     write_text(out / "categories.txt", "".join(f"{name}\n" for name in given.categories))
     kept = {video: where for video, where in clips.items() if where[0] in split}

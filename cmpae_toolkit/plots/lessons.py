@@ -3,6 +3,7 @@ method as a drawing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -32,6 +33,9 @@ from .theme import (
     use_theme,
 )
 from .words import MOST_CURVES, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BLANK = 1e-12  # smaller numbers of a table are shown as 0 and stay white
 
@@ -214,6 +218,26 @@ def intervals(
     legend_beside(ax)
     told = [f"{name} {value:.3g}, from {a:.3g} to {b:.3g}" for name, value, a, b in zip(names, values, low, high, strict=True)]
     describe(ax, "; ".join(told[:2 * MOST_CURVES]))
+    return ax
+
+
+def interval_tables(
+    tables: Mapping[str, "pd.DataFrame"], ax: Axes | None = None, *, line: float = 0.0, xlabel: str = "", title: str = ""
+) -> Axes:
+    """Draws tables with the columns "value" and "±", the half of a 95 % interval, a row for each name of the first: the first table as
+    points with intervals, the others as hollow marks, and what to read them against as a `line`.
+
+    >>> import pandas as pd
+    >>> ax = interval_tables({"real media": pd.DataFrame({"value": [1.2, -0.3], "±": [0.4, 0.5]}, index=["audio", "visual"])})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['real media, 95 % interval']
+    """
+    (first, main), *others = tables.items()
+    marks = {name: table["value"].reindex(main.index) for name, table in others}
+    ends = main["value"] - main["±"], main["value"] + main["±"]
+    ax = intervals(list(main.index), main["value"], *ends, ax, marks=marks, xlabel=xlabel, title=title)
+    ax.get_legend().get_texts()[0].set_text(plain(f"{first}, 95 % interval"))
+    ax.axvline(line, color=QUIET, linewidth=0.8)
     return ax
 
 

@@ -27,8 +27,8 @@ READY = "document.querySelector('video').readyState >= 2 && !document.querySelec
 def exported(tmp_path_factory):
     """Two videos: the first with a film as it is, the second with one in codecs that no browser plays, which is written anew."""
     run, videos, folder = checkpoint.shipped_run(), data.load("small", "test").subset(range(2)), tmp_path_factory.mktemp("player")
-    make_film(folder / "media" / f"{videos.ids[0]}.mp4")
-    make_film(folder / "media" / f"{videos.ids[1]}.avi", video="mpeg4", audio="pcm_s16le")
+    make_film(folder / "media" / f"{videos.ids[0]}.mp4", seconds=10)
+    make_film(folder / "media" / f"{videos.ids[1]}.avi", seconds=10, video="mpeg4", audio="pcm_s16le")
     return {kind: export_html(run, videos, folder / f"{kind}.html", [0, 1], media=folder / "media", films=kind) for kind in FILMS}
 
 

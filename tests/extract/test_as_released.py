@@ -4,9 +4,9 @@ import io
 import shutil
 import subprocess
 
-import making
 import numpy as np
 import pytest
+from films import make_film
 from PIL import Image
 from test_paper import tiny_paper
 
@@ -35,10 +35,10 @@ def test_ffmpeg_chooses_the_same(tmp_path, fps):
     """Against the program itself, where it is installed: by the pictures' brightness, which tells their number."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("the program ffmpeg is not installed")
-    film = making.write(tmp_path / "a.mkv", codec="ffv1", sound=None, seconds=2, fps=fps)
+    film = make_film(tmp_path / "a.mkv", video="ffv1", audio=None, seconds=2, fps=fps)
     command = ["ffmpeg", "-v", "error", "-i", str(film), "-r", "8", str(tmp_path / "%03d.png")]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    theirs = [int(np.asarray(Image.open(path).convert("L"))[24, 40]) for path in sorted(tmp_path.glob("*.png"))]
+    theirs = [int(np.asarray(Image.open(path).convert("L"))[24, 60]) for path in sorted(tmp_path.glob("*.png"))]
     ours = chosen(np.arange(2 * fps) / fps, fps)
     assert len(theirs) == len(ours)
     np.testing.assert_allclose(theirs, [40 + 10 * (number % 16) for number in ours], atol=3)
@@ -54,19 +54,19 @@ def test_sound_folds_back():
 
 
 def test_ten_seconds_become_eighty_pictures(tmp_path):
-    film = making.write(tmp_path / "a.mkv", codec="ffv1", sound="pcm_s16le", seconds=10)
+    film = make_film(tmp_path / "a.mkv", video="ffv1", audio="pcm_s16le", seconds=10)
     found = list(snippets(film))
     assert len(found) == 10 and {len(each.pictures) for each in found} == {8} and all(len(each.sound) == 16_000 for each in found)
     order = chosen(np.arange(100) / 10, 10)
     taken = [order[k] for k in np.round(np.linspace(0, len(order) - 1, 80)).astype(int)]
-    seen = [int(p[24, 40].mean()) for each in found for p in each.pictures]
+    seen = [int(p[24, 60].mean()) for each in found for p in each.pictures]
     np.testing.assert_allclose(seen, [40 + 10 * (number % 16) for number in taken], atol=4)
 
 
 def test_what_has_no_published_features(tmp_path):
     for options, said in ((dict(seconds=13), "lasts 13"), (dict(seconds=10, sound_seconds=5), "5.0 s of sound"),
-                          (dict(seconds=10, codec=None), "no picture")):
-        film = making.write(tmp_path / "a.mkv", **{"codec": "ffv1", "sound": "pcm_s16le", "fps": 2} | options)
+                          (dict(seconds=10, video=None), "no picture")):
+        film = make_film(tmp_path / "a.mkv", **{"video": "ffv1", "audio": "pcm_s16le", "fps": 2} | options)
         with pytest.raises(InputError, match=said):
             list(snippets(film))
     with pytest.raises(InputError, match="one second"):
@@ -78,7 +78,7 @@ def test_what_has_no_published_features(tmp_path):
 def test_the_folder_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(networks.NETWORKS, networks.AS_RELEASED, lambda device: networks.Networks(
         networks.AS_RELEASED, tiny_paper().streams, 16_000, 8, tiny_paper().compute, as_released.about(), read=snippets))
-    making.write(tmp_path / "a.mkv", codec="ffv1", sound="pcm_s16le", seconds=10, fps=4)
+    make_film(tmp_path / "a.mkv", video="ffv1", audio="pcm_s16le", seconds=10, fps=4)
     extract(tmp_path / "a.mkv", tmp_path / "out", networks="paper", as_released=True, progress=False)
     assert load(tmp_path / "out", None).features["frames"].shape == (1, 80, 2048)
     assert "nearest samples" in (tmp_path / "out" / "extraction.json").read_text()
@@ -88,4 +88,4 @@ def test_the_real_clip(shared):
     film = decoding.look_at(shared / "data" / "llp_clip" / "BjCEufrlXm4.mp4")
     pictures = as_released._shown(film, decoding.Notes())
     assert len(pictures) == 82
-    assert Image.open(io.BytesIO(pictures[0][1:])).size == (320, 240)
+    assert Image.open(io.BytesIO(pictures[0][as_released.TURN :])).size == (320, 240)

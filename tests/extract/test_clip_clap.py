@@ -2,10 +2,10 @@
 
 import json
 
-import making
 import numpy as np
 import pytest
 import torch
+from films import make_film, tone
 
 from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
@@ -34,7 +34,7 @@ def saved_models():
 
 
 def test_a_folder_of_films(saved, tmp_path):
-    making.write(tmp_path / "a.mp4", seconds=3.0), making.write(tmp_path / "b.mp4", seconds=3.0, sound=None)
+    make_film(tmp_path / "a.mp4", seconds=3.0), make_film(tmp_path / "b.mp4", seconds=3.0, audio=None)
     extract(tmp_path, tmp_path / "set", networks=saved, progress=False)
     videos = load(tmp_path / "set", None)
     shapes = {stream: values.shape[1:] for stream, values in videos.features.items()}
@@ -47,7 +47,7 @@ def test_a_folder_of_films(saved, tmp_path):
 
 def test_sounds_are_heard_where_they_are(saved):
     """A second's row changes most with that second's sound; equal calls are equal."""
-    sounds = [making.tone(1.0, clip_clap.RATE, start=t)[0] for t in range(10)]
+    sounds = [tone(1.0, clip_clap.RATE, start=t)[0] for t in range(10)]
     plain = saved.together(sounds)["audio"]
     assert plain.shape == (10, 32) and (saved.together(sounds)["audio"] == plain).all()
     tokens = torch.arange(32.0).expand(1, 5, 2, 32)

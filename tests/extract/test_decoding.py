@@ -1,11 +1,12 @@
 """The reader: frames by their stamps, sound in its place, rotation, memory."""
 
-import making
 import numpy as np
 import pytest
+from films import make_film
+from odd_files import shown_by
 
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.extract.decoding import Notes, look_at, snippets
+from cmpae_toolkit.extract.decoding import Notes, look_at, snippets, stills
 
 
 def numbers(read):
@@ -19,51 +20,47 @@ def pitch(samples, rate=16000):
 
 def test_frames_by_their_stamps(tmp_path):
     stamps = [0.0, 0.1, 0.2, 0.65, 0.7, 1.3, 1.4, 1.95]
-    film = making.write(tmp_path / "a.mkv", codec="ffv1", sound="flac", times=stamps, sound_seconds=2.0)
+    film = make_film(tmp_path / "a.mkv", video="ffv1", audio="flac", times=stamps, sound_seconds=2.0)
     asked = (np.arange(8) + 0.5) / 4
     assert numbers(snippets(film))[:8] == [int(np.searchsorted(stamps, t, side="right")) - 1 for t in asked]
 
 
 def test_late_tracks_keep_their_time(tmp_path):
-    film = making.write(tmp_path / "a.mkv", codec="ffv1", sound="flac", seconds=2, late_sound=0.5, sound_seconds=1.5)
+    film = make_film(tmp_path / "a.mkv", video="ffv1", audio="flac", seconds=2, late_sound=0.5, sound_seconds=1.5)
     first, second, *_ = snippets(film)
     assert np.abs(first.sound[:7900]).max() == 0 and np.abs(first.sound[8100:]).max() > 0.4
     assert pitch(first.sound[8100:]) == pytest.approx(500, abs=5) and pitch(second.sound[8100:]) == pytest.approx(1000, abs=5)
-    film = making.write(tmp_path / "b.mkv", codec="ffv1", sound="flac", seconds=1, late_pictures=0.5, sound_seconds=1.5)
+    film = make_film(tmp_path / "b.mkv", video="ffv1", audio="flac", seconds=1, late_pictures=0.5, sound_seconds=1.5)
     assert numbers(snippets(film))[:4] == [0, 0, 1, 3]  # the first picture stands for what comes before it
 
 
 @pytest.mark.parametrize("rate, layout", [(8000, "mono"), (44100, "stereo"), (48000, "5.1"), (11025, "mono")])
 def test_every_second_has_its_own_pitch(tmp_path, rate, layout):
-    film = making.write(tmp_path / "a.mka", codec=None, sound="flac", rate=rate, layout=layout, seconds=3)
+    film = make_film(tmp_path / "a.mka", video=None, audio="flac", rate=rate, layout=layout, seconds=3)
     read = list(snippets(film, rate=16000))
     assert len(read) == 3 and all(each.sound.shape == (16000,) and each.pictures == () for each in read)
     assert [pitch(each.sound) for each in read] == pytest.approx([500, 1000, 1500], abs=3)
 
 
 def test_gaps_are_silent_and_counted(tmp_path):
-    film, notes = making.write(tmp_path / "a.mkv", codec="ffv1", sound="pcm_s16le", seconds=2, gap=(0.6, 1.2)), Notes()
+    film, notes = make_film(tmp_path / "a.mkv", video="ffv1", audio="pcm_s16le", seconds=2, gap=(0.6, 1.2)), Notes()
     sound = np.concatenate([each.sound for each in snippets(film, notes=notes)])
     assert np.abs(sound[11000:18000]).max() < 0.05 < np.abs(sound[21000:30000]).max()
-    assert any("gaps" in text for text in notes.texts())
+    assert any("gap" in text for text in notes.texts())
 
 
-def test_a_film_is_seen_upright(tmp_path, monkeypatch):
-    from cmpae_toolkit.extract import decoding
-
-    class Turned:
-        """A decoded frame whose film says that it is to be turned by 90 degrees."""
-
-        width, height, rotation = 64, 48, 90
-
-        def reformat(self, width, height, format, interpolation):
-            return self
-
-        def to_ndarray(self):
-            return making.picture(0)
-
-    upright = decoding._picture(Turned())
-    assert upright.shape == (64, 48, 3) and upright[-1].min() == 255 and upright[0].max() < 255
+def test_a_film_is_seen_upright(tmp_path):
+    """With a bright edge on its left, the film is turned and mirrored by each of the matrices that a camera writes."""
+    whole = make_film(tmp_path / "a.mp4", audio=None).read_bytes()
+    edges = {"left": np.s_[:, 0], "right": np.s_[:, -1], "top": np.s_[0], "bottom": np.s_[-1]}
+    for matrix, bright in {
+        (1, 0, 0, 1): "left", (0, 1, -1, 0): "top", (-1, 0, 0, -1): "right", (0, -1, 1, 0): "bottom",
+        (-1, 0, 0, 1): "right", (1, 0, 0, -1): "left", (0, 1, 1, 0): "top",
+    }.items():
+        (tmp_path / "b.mp4").write_bytes(shown_by(whole, matrix))
+        shown = stills(tmp_path / "b.mp4", 1)[0]
+        assert shown.shape == ((256, 341, 3) if matrix[0] else (341, 256, 3))
+        assert [name for name, edge in edges.items() if shown[edge].min() > 200] == [bright], matrix
 
 
 def test_the_llp_clip(shared):
@@ -88,7 +85,7 @@ def test_memory_does_not_grow(tmp_path):
     """What is held while reading a film of 40 s whose sound stands behind all its pictures."""
     import tracemalloc
 
-    film = making.write(tmp_path / "a.mkv", codec="mpeg4", sound="pcm_s16le", seconds=40, fps=5)
+    film = make_film(tmp_path / "a.mkv", video="mpeg4", audio="pcm_s16le", seconds=40, fps=5)
     peaks = []
     for take in (5, 40):
         tracemalloc.start()

@@ -2,9 +2,9 @@
 
 import json
 
-import making
 import numpy as np
 import pytest
+from films import make_film, picture, tone
 
 from cmpae_toolkit import cli, data
 from cmpae_toolkit.errors import InputError, InputWarning
@@ -28,7 +28,7 @@ OWN = Networks("own", {"audio": "audio", "frames": "visual"}, 16000, 2, mean_fea
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("films")
     for name in NAMES:
-        making.write(folder / f"{name}.mkv", seconds=2, sound="pcm_s16le", fps=4)
+        make_film(folder / f"{name}.mkv", seconds=2, audio="pcm_s16le", fps=4)
     (folder / "broken.mkv").write_bytes(b"")
     rows = [f"{n}.mkv,{'Bell;Siren' if i % 2 else 'Bell'},{split}" for i, (n, split) in
             enumerate(zip(NAMES, ["train"] * 4 + ["val", "test"], strict=True))]
@@ -71,7 +71,7 @@ def test_long_films_become_clips_with_their_own_labels(films, tmp_path):
     train = data.load(tmp_path / "a", "train")
     assert train.filenames == ("film0_0_1", "film0_1_2") and train.weak_labels.tolist() == [[1, 0], [0, 1]]
     first = extract(films / "film0.mkv", tmp_path / "b", networks=OWN, snippets=2, snippet_seconds=0.5, long="first", progress=False)
-    assert [*first.films[0]["clips"]] == ["film0"] and first.notices["only its first N s are taken"] == 1
+    assert [*first.films[0]["clips"]] == ["film0"] and first.notices["Only its first N s are taken."] == 1
     whole = extract(films / "film0.mkv", tmp_path / "c", networks=OWN, snippets=2, snippet_seconds=0.5, long="whole", progress=False)
     assert [*whole.films[0]["clips"].values()] == [[0, 2]]
 
@@ -137,10 +137,10 @@ def test_light_networks_have_the_parameters_of_the_published_ones():
     """Sizes as their packages have them (without classifiers); random weights give features of the right shapes."""
     sizes = [sum(p.numel() for p in net.parameters()) for net in (light.SoundNet(), light.PictureNet())]
     assert sizes == [4_686_144, 3_371_008]
-    sound = light.SoundNet().eval()(light.spectrogram(making.tone(1.0, 44100)[0])[None])
-    pictures = light.PictureNet().eval()(light.picture_input(making.picture(3, (341, 256)))[None])
+    sound = light.SoundNet().eval()(light.spectrogram(tone(1.0, 44100)[0])[None])
+    pictures = light.PictureNet().eval()(light.picture_input(picture(3, size=(341, 256)))[None])
     assert sound.shape == (1, 512) and pictures.shape == (1, 1280)
-    loudest = light.spectrogram(making.tone(1.0, 44100)[0]).mean(0).argmax()
+    loudest = light.spectrogram(tone(1.0, 44100)[0]).mean(0).argmax()
     assert loudest == np.abs(np.arange(1, 97) * np.log1p(22050 / 700) / 97 - np.log1p(500 / 700)).argmin()
 
 

@@ -3,10 +3,10 @@
 import json
 import math
 
-import making
 import numpy as np
 import pytest
 import torch
+from films import make_film, tone
 
 from cmpae_toolkit import cli
 from cmpae_toolkit.config import StreamSpec
@@ -61,7 +61,7 @@ def test_resnet_152_has_its_parameters():
 
 
 def test_log_mel_by_a_plain_loop():
-    sound = making.tone(1.0)[0]
+    sound = tone(1.0)[0]
     found = paper.log_mel(sound).numpy()
     edges = np.linspace(1127 * math.log(1 + 125 / 700), 1127 * math.log(1 + 7500 / 700), 66)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
@@ -104,7 +104,7 @@ def tiny_paper():
 
 
 def test_folders_have_the_shapes_of_llp_and_are_compared(tmp_path, capsys):
-    making.write(tmp_path / "a.mp4", seconds=3.0)
+    make_film(tmp_path / "a.mp4", seconds=3.0)
     extract(tmp_path / "a.mp4", tmp_path / "one", networks=tiny_paper(), progress=False)
     videos = load(tmp_path / "one", None)
     assert videos.spec.streams == {
@@ -130,7 +130,7 @@ def test_folders_have_the_shapes_of_llp_and_are_compared(tmp_path, capsys):
 
 
 def test_the_command_compares(tmp_path, capsys):
-    making.write(tmp_path / "a.mp4", seconds=1.0)
+    make_film(tmp_path / "a.mp4", seconds=1.0)
     for out in ("one", "two"):
         more = ["--check", str(tmp_path / "one")] if out == "two" else []
         assert cli.main(["extract", str(tmp_path / "a.mp4"), "--out", str(tmp_path / out), "--networks", "handmade", *more]) == 0

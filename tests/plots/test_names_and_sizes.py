@@ -67,6 +67,10 @@ def over_thresholds(names):
     return pd.DataFrame([(t, 50.0, n, 0) for n in names for t in (0.2, 0.8)], columns=["threshold", "F", "variant", "seed"])
 
 
+def halves(names):
+    return pd.DataFrame({"value": numbers(names), "±": 1.0}, index=names)
+
+
 TEN = {level: dict.fromkeys(SCORES, 50.0) for level in LEVELS}
 BINS = Reliability(np.array([3, 4]), np.array([0.2, 0.8]), np.array([0.1, 0.9]))
 GRID = np.linspace(0, 1, 3)
@@ -82,6 +86,7 @@ PICTURES = {
     "evidence_curves": of_state(lambda s, n: plots.evidence_curves(s.presence, s.absence, n, n)),
     "f_over_thresholds": lambda n: plots.f_over_thresholds(over_thresholds(n[:7]), n[:7], title=n[0]),
     "figure_3": of_state(lambda s, n: plots.figure_3(s)),
+    "interval_tables": lambda n: plots.interval_tables(dict.fromkeys(n[:4], halves(n)), xlabel="%"),
     "intervals": lambda n: plots.intervals(n, numbers(n), numbers(n) - 1, numbers(n) + 1, marks={n[0]: numbers(n)}, title=n[1]),
     "lines": lambda n: plots.lines([0, 1], curves(n), title=n[0]),
     "modality_shares": lambda n: plots.modality_shares(n, rolls(n)),

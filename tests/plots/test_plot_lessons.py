@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -58,6 +59,14 @@ def test_lines_and_intervals_keep_values():
     ax = plots.intervals(["a", "b"], [1, 2], [0, 1], [3, 4], marks={"floor": [0.5, 0.6]}, xlabel="%")
     assert ax.lines[0].get_xdata().tolist() == [1, 2] and ax.lines[1].get_xdata().tolist() == [0.5, 0.6]
     assert plots.png(ax.figure)
+
+
+def test_tables_of_intervals_stand_in_one_row_a_name():
+    one = pd.DataFrame({"value": [1.0, 2.0], "±": [0.5, 0.25]}, index=["a", "b"])
+    ax = plots.interval_tables({"real": one, "other": one.iloc[::-1] + 1}, line=0.5)
+    assert [line.get_xdata().tolist() for line in ax.lines[:2]] == [[1, 2], [2, 3]]
+    assert [path.vertices[:, 0].tolist() for path in ax.collections[0].get_paths()] == [[0.5, 1.5], [1.75, 2.25]]
+    assert ax.lines[2].get_xdata() == [0.5, 0.5] and [t.get_text() for t in ax.get_legend().get_texts()] == ["real, 95 % interval", "other"]
 
 
 @pytest.mark.parametrize(("reference", "estimate", "said"), [
