@@ -1,0 +1,40 @@
+"""The film of a video with its evidence as a picture that moves, for a page without scripts, such as a README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._files import write_atomically
+from ..checkpoint import Run
+from ..data.videoset import VideoSet
+from ..errors import InputError
+from ..extract.decoding import stills
+from ..inference import predict
+from ..plots.animation import film_animation
+from .state import duration, explore, media_of, name, order
+
+PICTURES = 5  # a second
+
+
+def export_animation(
+    run: Run, video_set: VideoSet, path: str | Path, index: int | None = None, *, media: str | Path, pictures: int = PICTURES
+) -> Path:
+    """Writes a GIF in which a video's film plays above its evidence, `pictures` a second; by default the first of the order "good".
+
+    `media`: the folder of the films (see `find_media`). Raises InputError where there is no such video, or it has no film.
+
+    >>> from cmpae_toolkit import checkpoint, load
+    >>> export_animation(checkpoint.shipped_run(), load("tiny", "test").subset([0]), "moving.gif", 0, media="no_such_folder")
+    Traceback (most recent call last):
+    ...
+    cmpae_toolkit.errors.InputError: ...
+    """
+    evidence = predict(run.model, video_set)
+    index = order(evidence, video_set, run.thresholds, "good")[0] if index is None else index
+    state = explore(run, video_set, index, evidence=evidence, log=True)
+    found, length = media_of(video_set, index, media), duration(video_set, index) * video_set.snippet_seconds
+    if found.path is None:
+        raise InputError(f"{media} holds no film of {video_set.ids[index]}.")
+    shown = stills(found.path, round(pictures * length), (found.start, found.start + length))
+    moving = film_animation(state, shown, f"{video_set.title}: {name(video_set, index)}")
+    return write_atomically(Path(path), lambda file: file.write(moving))
