@@ -137,7 +137,8 @@ def check_number(video_set: VideoSet, index: int) -> None:
 def media_of(video_set: VideoSet, index: int, folder: str | Path | None) -> Media:
     """Reads frames, sound and film of a video from a folder of media, by its id or file name (see `find_media`)."""
     check_number(video_set, index)
-    return find_media(folder, (video_set.ids[index], video_set.filenames[index]), duration(video_set, index))
+    names = video_set.ids[index], video_set.filenames[index]
+    return find_media(folder, names, duration(video_set, index), video_set.snippet_seconds)
 
 
 def duration(video_set: VideoSet, index: int) -> int:

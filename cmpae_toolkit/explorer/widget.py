@@ -56,8 +56,8 @@ def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
 class Picture(anywidget.AnyWidget):
     """The live figure, which `view.js` draws from these traits. `snippet` also follows the pointer and the film, `chosen` the chips.
 
-    `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames,
-    the waveform's outline, a note and the kind of `film`, a file's bytes; `chosen`: numbers of the categories that are drawn; `before`:
+    `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames
+    and of the spectrogram, a note and the kind of `film`, a file's bytes; `chosen`: numbers of the categories that are drawn; `before`:
     the video without a what-if, with its `scores` and `name`, or {}.
     """
 
@@ -244,7 +244,7 @@ class Explorer:
         return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
     def media(self, index: int) -> Media:
-        """Returns the video's frames and waveform, which are read once for each video shown."""
+        """Returns the video's frames and sound, which are read once for each video shown."""
         if self._media is None or self._media[0] != index:
             self._media = index, media_of(self.video_set, index, self.media_folder)
         return self._media[1]
