@@ -38,3 +38,13 @@ def export_animation(
     shown = stills(found.path, round(pictures * length), (found.start, found.start + length))
     moving = film_animation(state, shown, f"{video_set.title}: {name(video_set, index)}")
     return write_atomically(Path(path), lambda file: file.write(moving))
+
+
+if __name__ == "__main__":  # the README's: python -m cmpae_toolkit.explorer.animation figures/film.gif
+    import sys
+
+    from .. import data
+    from ..checkpoint import films_run
+    from ..films import SHOWCASE
+
+    print(export_animation(films_run(), data.load(SHOWCASE, "test"), sys.argv[1], media=SHOWCASE / "videos"))

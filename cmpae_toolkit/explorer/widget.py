@@ -18,7 +18,7 @@ from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlide
 
 from .. import data
 from .._files import home
-from ..checkpoint import CONFIG, MODEL, SHIPPED, Run, load_run
+from ..checkpoint import CONFIG, MODEL, SHIPPED, SHIPPED_ON_FILMS, Run, load_run
 from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
@@ -44,8 +44,9 @@ def data_sets() -> list[str]:
 
 
 def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
-    """Finds every saved run, label -> folder: the shipped one, then those in `runs/` of the places and under CMPAE_HOME."""
+    """Finds every saved run, label -> folder: the shipped ones, then those in `runs/` of the places and under CMPAE_HOME."""
     found = {f"shipped: simulated small, preset {preset}": folder for preset, folder in SHIPPED.items()}
+    found["shipped: synthetic films, preset paper"] = SHIPPED_ON_FILMS
     for place in (*places, home()):
         for config in sorted(Path(place).expanduser().glob(f"runs/*/{CONFIG}")):
             if (config.parent / MODEL).is_file():
