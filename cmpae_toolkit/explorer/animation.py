@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from .._files import write_atomically
 from ..checkpoint import Run
 from ..data.videoset import VideoSet
+from ..decode import decode
 from ..errors import InputError
 from ..extract.decoding import stills
 from ..inference import predict
+from ..method import Evidence
 from ..plots.animation import film_animation
-from .state import duration, explore, media_of, name, order
+from .state import duration, explore, media_of, name, video_f
 
 PICTURES = 5  # a second
 
@@ -19,9 +23,10 @@ PICTURES = 5  # a second
 def export_animation(
     run: Run, video_set: VideoSet, path: str | Path, index: int | None = None, *, media: str | Path, pictures: int = PICTURES
 ) -> Path:
-    """Writes a GIF in which a video's film plays above its evidence, `pictures` a second; by default the first of the order "good".
+    """Writes a GIF in which a video's film plays above its evidence, `pictures` a second.
 
-    `media`: the folder of the films (see `find_media`). Raises InputError where there is no such video, or it has no film.
+    By default it shows, of the videos whose F is at least the median, the first of those whose events begin and end most often. `media`:
+    the folder of the films (see `find_media`). Raises InputError where there is no such video, or it has no film.
 
     >>> from cmpae_toolkit import checkpoint, load
     >>> export_animation(checkpoint.shipped_run(), load("tiny", "test").subset([0]), "moving.gif", 0, media="no_such_folder")
@@ -30,7 +35,7 @@ def export_animation(
     cmpae_toolkit.errors.InputError: ...
     """
     evidence = predict(run.model, video_set)
-    index = order(evidence, video_set, run.thresholds, "good")[0] if index is None else index
+    index = _eventful(run, video_set, evidence) if index is None else index
     state = explore(run, video_set, index, evidence=evidence, log=True)
     found, length = media_of(video_set, index, media), duration(video_set, index) * video_set.snippet_seconds
     if found.path is None:
@@ -38,6 +43,14 @@ def export_animation(
     shown = stills(found.path, round(pictures * length), (found.start, found.start + length))
     moving = film_animation(state, shown, f"{video_set.title}: {name(video_set, index)}")
     return write_atomically(Path(path), lambda file: file.write(moving))
+
+
+def _eventful(run: Run, video_set: VideoSet, evidence: Evidence) -> int:
+    if video_set.reference is None:
+        return 0
+    reference = np.asarray(video_set.reference, bool)
+    f = video_f(decode(evidence, run.thresholds), reference)
+    return int(np.argmax(np.where(f >= np.median(f), np.diff(reference, axis=2).sum((1, 2, 3)), -1)))
 
 
 if __name__ == "__main__":  # the README's: python -m cmpae_toolkit.explorer.animation figures/film.gif
