@@ -15,9 +15,10 @@ from ..extract.decoding import stills
 from ..inference import predict
 from ..method import Evidence
 from ..plots.animation import film_animation
-from .state import duration, explore, media_of, name, video_f
+from .state import duration, explore, media_of, name, near_quantile, video_f
 
 PICTURES = 5  # a second
+QUANTILE = 0.75  # of the videos' F
 
 
 def export_animation(
@@ -25,8 +26,9 @@ def export_animation(
 ) -> Path:
     """Writes a GIF in which a video's film plays above its evidence, `pictures` a second.
 
-    By default it shows, of the videos whose F is at least the median, the first of those whose events begin and end most often. `media`:
-    the folder of the films (see `find_media`). Raises InputError where there is no such video, or it has no film.
+    By default it shows the video whose F is nearest to the 75 % quantile of the set's; of those equally near, the one whose events begin
+    and end most often. `media`: the folder of the films (see `find_media`). Raises InputError where there is no such video, or it has
+    no film.
 
     >>> from cmpae_toolkit import checkpoint, load
     >>> export_animation(checkpoint.shipped_run(), load("tiny", "test").subset([0]), "moving.gif", 0, media="no_such_folder")
@@ -35,7 +37,7 @@ def export_animation(
     cmpae_toolkit.errors.InputError: ...
     """
     evidence = predict(run.model, video_set)
-    index = _eventful(run, video_set, evidence) if index is None else index
+    index = _good(run, video_set, evidence) if index is None else index
     state = explore(run, video_set, index, evidence=evidence, log=True)
     found, length = media_of(video_set, index, media), duration(video_set, index) * video_set.snippet_seconds
     if found.path is None:
@@ -45,12 +47,11 @@ def export_animation(
     return write_atomically(Path(path), lambda file: file.write(moving))
 
 
-def _eventful(run: Run, video_set: VideoSet, evidence: Evidence) -> int:
+def _good(run: Run, video_set: VideoSet, evidence: Evidence) -> int:
     if video_set.reference is None:
         return 0
     reference = np.asarray(video_set.reference, bool)
-    f = video_f(decode(evidence, run.thresholds), reference)
-    return int(np.argmax(np.where(f >= np.median(f), np.diff(reference, axis=2).sum((1, 2, 3)), -1)))
+    return int(near_quantile(video_f(decode(evidence, run.thresholds), reference), reference, QUANTILE).argmax())
 
 
 if __name__ == "__main__":  # the README's: python -m cmpae_toolkit.explorer.animation figures/film.gif

@@ -152,13 +152,14 @@ def _film(media: Media | None, beside: Path | None, name: str) -> dict[str, Any]
     """Packs the film into the page, or, of a page's path, puts it beside the page and gives its address."""
     if media is None or media.path is None:
         return {}
-    content, kind = for_browser(media.path)
+    content, kind, begins = for_browser(media.path, media.part)
+    start = media.start - begins
     if beside is None:
-        return {"film": {"type": kind, "start": media.start, "data": base64.b64encode(content).decode()}}
+        return {"film": {"type": kind, "start": start, "data": base64.b64encode(content).decode()}}
     folder = f"{beside.stem}_films"
     file = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{zlib.crc32(name.encode()):08x}.{kind.rpartition('/')[2]}"
     write_atomically(beside.with_name(folder) / file, lambda opened: opened.write(content))
-    return {"film": {"type": kind, "start": media.start, "src": quote(f"{folder}/{file}")}}
+    return {"film": {"type": kind, "start": start, "src": quote(f"{folder}/{file}")}}
 
 
 def packed_media(state: ExplorerState) -> dict[str, Any]:

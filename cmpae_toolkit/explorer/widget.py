@@ -75,8 +75,9 @@ class Picture(anywidget.AnyWidget):
         thresholds = {"video": state.video_thresholds.ravel().tolist(), "snippet": state.snippet_thresholds.ravel().tolist()}
         with self.hold_sync():
             self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
-            self.film, kind = (b"", None) if state.path is None else for_browser(state.path)
-            self.media = packed_media(state) | ({"film": kind, "start": state.start} if kind else {})
+            part = None if state.end is None else (state.start, state.end)
+            self.film, kind, begins = (b"", None, 0.0) if state.path is None else for_browser(state.path, part)
+            self.media = packed_media(state) | ({"film": kind, "start": state.start - begins} if kind else {})
             old = state.before
             plain = "as it is" if old is None else old.title.partition("; what if: ")[2]
             self.before = {} if old is None else packed(old) | {"scores": old.scores, "name": plain or "as it is"}

@@ -44,6 +44,11 @@ class Media:
     start: float = 0.0
     end: float | None = None
 
+    @property
+    def part(self) -> tuple[float, float] | None:
+        """The seconds of the film that are the video's own; None where all of it is."""
+        return None if self.end is None else (self.start, self.end)
+
 
 def find_media(folder: str | Path | None, names: Sequence[str], snippets: int, seconds: float = 1.0) -> Media:
     """Reads the media of the video with any of these names (its id, its file name); tiles are blank without a folder or files in it.

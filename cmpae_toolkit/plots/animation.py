@@ -50,8 +50,11 @@ def film_animation(state: ExplorerState, pictures: Sequence[np.ndarray], title: 
     columns = [[_axes(figure, left, top, COLUMN, tall) for top, tall in zip(tops, rows, strict=True)] for left in LEFTS]
     for modality, column in zip(MODALITIES, columns, strict=True):
         _column(state, modality, column)
-    for ax in (column[1] for column in columns):
-        ax.set_ylim(0, max(column[1].get_ylim()[1] for column in columns))
+    evidence = [column[1] for column in columns]
+    for ax in evidence:
+        ax.set_ylim(0, max(each.get_ylim()[1] for each in evidence))
+        if state.log and ax.lines:
+            ax.yaxis.get_major_locator().set_params(subs=(1,), numticks=5)
     heads = [ax.axvline(0, color=INK, linewidth=1.6, zorder=9) for column in columns for ax in column]
     drawn, snippets = [], state.probability.shape[1]
     for number, picture in enumerate(pictures):
