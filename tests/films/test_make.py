@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit import cli, data
+from cmpae_toolkit import checkpoint, cli, data
 from cmpae_toolkit._commands import Films
 from cmpae_toolkit._files import read_json
 from cmpae_toolkit.data.annotations import read_annotations
 from cmpae_toolkit.errors import InputError, InputWarning
 from cmpae_toolkit.extract import light, signals
 from cmpae_toolkit.films import film, make
+from cmpae_toolkit.inference import evaluate, floors
 
 av = pytest.importorskip("av")
 SHIPPED = Path(make.__file__).parents[1] / "assets" / "films"
@@ -155,3 +156,12 @@ def test_the_films_that_ship_are_those_of_the_command():
     sound, pictures = read_mp4(SHIPPED / "videos" / f"{chosen[0].id}.mp4")
     assert np.corrcoef(sound, chosen[0].sound())[0, 1] > 0.9
     assert np.abs(pictures[50].astype(int) - chosen[0].picture(5.05)).mean() < 8
+
+
+def test_the_run_that_ships_was_trained_on_such_films_and_judges_them():
+    shipped, run = data.load(SHIPPED, "test"), checkpoint.films_run()
+    found, nothing = evaluate(run, shipped), floors(shipped)["predict nothing"]
+    assert all(found[level]["type"] > nothing[level]["type"] + 20 for level in found)
+    networks = [read_json(folder / "extraction.json")["networks"] for folder in (SHIPPED, checkpoint.SHIPPED_ON_FILMS)]
+    assert networks[0] == networks[1]
+    assert sum(path.stat().st_size for folder in (SHIPPED, checkpoint.SHIPPED_ON_FILMS) for path in folder.rglob("*.*")) < 4_000_000
