@@ -75,8 +75,8 @@ checkpoint: $(READY)
 	for preset in paper improved; do \
 		$(BIN)/cmpae train --data small --preset $$preset --out runs/checkpoint_$$preset --overwrite || exit 1; \
 	done
-	$(BIN)/cmpae films --out runs/home/films --networks handmade
-	CMPAE_HOME=runs/home $(BIN)/cmpae train --data films --preset paper --out runs/checkpoint_films --overwrite
+	$(BIN)/cmpae films --out runs/films_home/films --networks handmade
+	CMPAE_HOME=runs/films_home $(BIN)/cmpae train --data films --preset paper --out runs/checkpoint_films --overwrite
 	mkdir -p cmpae_toolkit/assets/simulated_small_improved cmpae_toolkit/assets/films_paper
 	cd runs/checkpoint_paper && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small
 	cd runs/checkpoint_improved && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small_improved
