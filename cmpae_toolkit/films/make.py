@@ -98,7 +98,7 @@ def ready(progress: bool = True) -> Path:
     folder = home() / "films"
     finished = (folder / "annotations" / LIST_NAMES["own"]["train"]).is_file()
     if not finished or read_json(folder / FILMS).get("version") != VERSION:
-        print(f"The synthetic films are made once, in {folder}; this takes a few minutes.", file=sys.stderr)
+        print(f"The synthetic films are made once, in {folder}; this takes some minutes.", file=sys.stderr)
         make_films(folder, progress=progress)
     return folder
 
