@@ -16,7 +16,7 @@ export CMPAE_DATA
 # more for JupyterLab or the explorer, e.g. make lab OPTIONS='--no-browser --port=8899'
 OPTIONS ?=
 
-.PHONY: help run test lab explorer story lint bench docs notebooks course checkpoint films clean
+.PHONY: help run test lab explorer story lint bench docs notebooks course checkpoint films animation clean
 
 help:
 	@echo "make run         train CMPAE on CMPAE_DATA (default: the simulated set 'small'), evaluate it, draw the evidence curves"
@@ -31,6 +31,7 @@ help:
 	@echo "make lint        ruff over code, tests and notebooks"
 	@echo "make checkpoint  train the checkpoints that ship with the package anew"
 	@echo "make films       make the synthetic films that ship with the package anew"
+	@echo "make animation   draw the README's moving picture anew: figures/film.gif"
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -76,14 +77,20 @@ checkpoint: $(READY)
 	for preset in paper improved; do \
 		$(BIN)/cmpae train --data small --preset $$preset --out runs/checkpoint_$$preset --overwrite || exit 1; \
 	done
-	mkdir -p cmpae_toolkit/assets/simulated_small_improved
+	$(BIN)/cmpae films --out runs/films_home/films --networks handmade
+	CMPAE_HOME=runs/films_home $(BIN)/cmpae train --data films --preset paper --out runs/checkpoint_films --overwrite
+	mkdir -p cmpae_toolkit/assets/simulated_small_improved cmpae_toolkit/assets/films_paper
 	cd runs/checkpoint_paper && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small
 	cd runs/checkpoint_improved && cp model.safetensors config.json history.csv run.json ../../cmpae_toolkit/assets/simulated_small_improved
+	cd runs/checkpoint_films && cp model.safetensors config.json history.csv run.json extraction.json ../../cmpae_toolkit/assets/films_paper
 
 films: $(READY)
 	rm -rf cmpae_toolkit/assets/films
-	$(BIN)/cmpae films --out cmpae_toolkit/assets/films --showcase 12
-	rm -f cmpae_toolkit/assets/films/.lock
+	$(BIN)/cmpae films --out cmpae_toolkit/assets/films --showcase 12 --networks handmade
+	rm -f cmpae_toolkit/assets/films/.lock cmpae_toolkit/assets/films/.extraction.jsonl
+
+animation: $(READY)
+	$(BIN)/python -m cmpae_toolkit.explorer.animation figures/film.gif
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -106,13 +106,15 @@ class Films:
     videos: int = 600  # four sixths for training, a sixth each for val and test
     seed: int = 0
     showcase: int = 0  # only so many films of the test split, those that together show the most
+    networks: str = "light"  # what makes the features: as in `cmpae extract`
     no_features: Flag = False  # films and labels only
     workers: int = -1  # processes side by side; -1 for one a core
 
     def run(self) -> None:
         from ..films.make import make_films
 
-        print(make_films(self.out, self.videos, self.seed, showcase=self.showcase, features=not self.no_features, workers=self.workers))
+        networks = None if self.no_features else self.networks
+        print(make_films(self.out, self.videos, self.seed, showcase=self.showcase, networks=networks, workers=self.workers))
 
 
 def diagnose(data_name: str, **options: Any) -> dict[str, Any]:

@@ -215,10 +215,11 @@ def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, An
 
 def keep_extraction(data_name: str, out: Path) -> None:
     """Notes beside a checkpoint how its data were extracted, where their folder says it."""
+    from .. import data
     from .._files import write_json
     from ..data.source import PROVENANCE
 
-    path = Path(data_name).expanduser() / PROVENANCE
+    path = (data.find_data(data_name) if data_name in data.made else Path(data_name).expanduser()) / PROVENANCE
     if path.is_file():
         told = json.loads(path.read_bytes())
         write_json(out / PROVENANCE, {name: told[name] for name in told if name != "films"})

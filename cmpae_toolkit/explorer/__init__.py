@@ -1,12 +1,12 @@
 """The evidence explorer: Figure 3 of any video, live in a notebook (`Explorer`), as one HTML file (`export_html`; of your own films
-`watch`), or as numbers (`explore`, `order`); `export_story` explains it. A name is imported when it is asked for, since only `Explorer`
-needs widgets."""
+`watch`), as a moving picture (`export_animation`), or as numbers (`explore`, `order`); `export_story` explains it. A name is imported
+when it is asked for, since only `Explorer` needs widgets."""
 
 from importlib import import_module
 
 WHERE = {
-    "Explorer": "widget", "WhatIf": "state", "explore": "state", "export_html": "page", "export_story": "story", "order": "state",
-    "watch": "watching",
+    "Explorer": "widget", "WhatIf": "state", "explore": "state", "export_animation": "animation", "export_html": "page",
+    "export_story": "story", "order": "state", "watch": "watching",
 }
 __all__ = [*WHERE]
 

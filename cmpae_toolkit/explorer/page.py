@@ -26,12 +26,14 @@ from ..extract.media import Media
 from ..inference import predict
 from ..method import Evidence
 from ..plots import ExplorerState
+from ..plots.theme import COLORS
 from .film import for_browser
 from .state import AS_IT_IS, QUANTILES, Order, WhatIf, explore, media_of, name
 
 HERE = Path(__file__).parent
 FILMS = ("embed", "beside")
 MOST_EVIDENCE = 1e100  # more is drawn as so much
+SHADES = 32  # of a spectrogram
 Change = tuple[str, WhatIf, bool | None]  # its name, the change, and whether cross-attention is as the run has it (None) or off
 
 
@@ -150,22 +152,24 @@ def _film(media: Media | None, beside: Path | None, name: str) -> dict[str, Any]
     """Packs the film into the page, or, of a page's path, puts it beside the page and gives its address."""
     if media is None or media.path is None:
         return {}
-    content, kind = for_browser(media.path)
+    content, kind, begins = for_browser(media.path, media.part)
+    start = media.start - begins
     if beside is None:
-        return {"film": {"type": kind, "start": media.start, "data": base64.b64encode(content).decode()}}
+        return {"film": {"type": kind, "start": start, "data": base64.b64encode(content).decode()}}
     folder = f"{beside.stem}_films"
     file = f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{zlib.crc32(name.encode()):08x}.{kind.rpartition('/')[2]}"
     write_atomically(beside.with_name(folder) / file, lambda opened: opened.write(content))
-    return {"film": {"type": kind, "start": media.start, "src": quote(f"{folder}/{file}")}}
+    return {"film": {"type": kind, "start": start, "src": quote(f"{folder}/{file}")}}
 
 
 def packed_media(state: ExplorerState) -> dict[str, Any]:
-    """Packs frames (as embedded pictures), the waveform's outline and the note of a state; {} where it has no row for them."""
+    """Packs frames and spectrogram (as embedded pictures) and the note of a state; {} where it has no row for them."""
     if state.frames is None:
         return {}
     return {
         "frames": [None if tile is None else _address(tile.tobytes(), tile.shape) for tile in state.frames],
-        "waveform": None if state.waveform is None else state.waveform.round(3).tolist(), "note": state.note,
+        "spectrogram": None if state.spectrogram is None else _heard(np.round(state.spectrogram * (SHADES - 1)).astype(np.uint8)),
+        "note": state.note,
     }
 
 
@@ -177,6 +181,18 @@ def _address(pixels: bytes, shape: tuple[int, int, int]) -> str:
     buffer = io.BytesIO()
     Image.frombytes("RGB", (shape[1], shape[0]), pixels).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _heard(levels: np.ndarray) -> str:
+    """Returns a spectrogram (band, column) in levels as the address of a PNG picture: one colour, the more opaque the louder, so that
+    it suits a light page and a dark one."""
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(levels[::-1]), "P")
+    picture.putpalette(bytes.fromhex(COLORS["audio"][1:]) * SHADES)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True, transparency=bytes(255 * k // (SHADES - 1) for k in range(SHADES)))
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def packed(state: ExplorerState) -> dict[str, Any]:

@@ -52,14 +52,15 @@ class Site:
             media = None if self.media_folder is None else media_of(self.video_set, index, self.media_folder)
             film = {}
             if media is not None and media.path is not None:
-                film = {"film": {"src": f"film/{position}", "type": for_browser(media.path)[1], "start": media.start}}
+                _, kind, begins = for_browser(media.path, media.part)
+                film = {"film": {"src": f"film/{position}", "type": kind, "start": media.start - begins}}
             return whole_video(self.run, self.video_set, index, None, media) | film
 
     def film(self, position: int) -> tuple[bytes, str]:
         media = None if self.media_folder is None else media_of(self.video_set, self.listed[position][0], self.media_folder)
         if media is None or media.path is None:
             raise InputError("this video has no film.")
-        return for_browser(media.path)
+        return for_browser(media.path, media.part)[:2]
 
 
 def make_server(site: Site, port: int = 0) -> ThreadingHTTPServer:

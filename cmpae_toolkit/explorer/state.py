@@ -137,7 +137,8 @@ def check_number(video_set: VideoSet, index: int) -> None:
 def media_of(video_set: VideoSet, index: int, folder: str | Path | None) -> Media:
     """Reads frames, sound and film of a video from a folder of media, by its id or file name (see `find_media`)."""
     check_number(video_set, index)
-    return find_media(folder, (video_set.ids[index], video_set.filenames[index]), duration(video_set, index))
+    names = video_set.ids[index], video_set.filenames[index]
+    return find_media(folder, names, duration(video_set, index), video_set.snippet_seconds)
 
 
 def duration(video_set: VideoSet, index: int) -> int:
@@ -244,8 +245,7 @@ def ranks(
         return now - then
     reference = np.asarray(video_set.reference, bool)
     if by in QUANTILES:
-        f = video_f(decode.decode(evidence, thresholds), reference)
-        return -np.abs(f - np.quantile(f, QUANTILES[by])) + 1e-6 * np.diff(reference, axis=2).sum((1, 2, 3))
+        return near_quantile(video_f(decode.decode(evidence, thresholds), reference), reference, QUANTILES[by])
     if by == CORRECTS:
         right, wrong = (decode.decode(x, thresholds)[:, 0] == reference[:, 0] for x in (evidence, muted()))
         return (right.astype(float) - wrong).sum((1, 2))
@@ -260,6 +260,12 @@ def video_f(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Averages the ten F-scores of each video (video,), in 0..1."""
     scores = metrics.scores_per_video(estimate, reference)
     return np.mean([x for level in scores.values() for x in level.values()], axis=0)
+
+
+def near_quantile(f: np.ndarray, reference: np.ndarray, quantile: float) -> np.ndarray:
+    """Ranks videos (video,) by how near their F is to a quantile of the set's; of those equally near, first the one whose events begin and
+    end most often."""
+    return -np.abs(f - np.quantile(f, quantile)) + 1e-6 * np.diff(reference, axis=2).sum((1, 2, 3))
 
 
 class Order:

@@ -222,20 +222,19 @@ function movePlayhead(svg, s, seconds) {
   for (const line of svg.querySelectorAll(".playhead")) line.setAttribute("transform", `translate(${n(Number(line.dataset.left) + x)} 0)`);
 }
 
-/** The outline of the sound at the left, the frames at the right, blank tiles where there is none. */
+/** The spectrogram of the sound at the left, low tones below, the frames at the right, blank tiles where there is none. */
 function media(s, y) {
   if (!s.media?.frames) return [[], 0];
-  const { frames, waveform, note } = s.media, tops = [0, 1].map((m) => top(s, y, m, MEDIA));
-  const parts = ["Waveform", "Frames"].map((title, m) => text(left(s, m), tops[m] - 7, title, "strong"));
+  const { frames, spectrogram, note } = s.media, tops = [0, 1].map((m) => top(s, y, m, MEDIA));
+  const parts = ["Spectrogram", "Frames"].map((title, m) => text(left(s, m), tops[m] - 7, title, "strong"));
   for (const t of range(s.T)) {
     for (const m of [0, 1]) parts.push(rect(left(s, m) + t * step(s), tops[m], step(s), MEDIA, "tile"));
     const where = `x="${n(left(s, 1) + t * step(s))}" y="${n(tops[1])}" width="${n(step(s))}" height="${MEDIA}"`;
     if (frames[t]) parts.push(`<image ${where} href="${escape(frames[t])}"/>`);
   }
-  if (waveform) {
-    const xs = waveform.map((_, i) => left(s, 0) + (i + 0.5) * s.place.column / waveform.length);
-    const edge = (side) => waveform.map((ends) => tops[0] + MEDIA * (0.5 - 0.48 * ends[side]));
-    parts.push(path(band(xs, edge(1), edge(0)), "wave"));
+  if (spectrogram) {
+    const where = `x="${n(left(s, 0))}" y="${n(tops[0])}" width="${n(s.place.column)}" height="${MEDIA}"`;
+    parts.push(`<image ${where} class="heard" preserveAspectRatio="none" href="${escape(spectrogram)}"/>`);
   }
   if (note) parts.push(text(left(s, 0) + s.place.column / 2, tops[0] + MEDIA / 2 + 4, short(note, 56), "quiet mid"));
   for (const m of [0, 1]) parts.push(playhead(s, tops[m], m, MEDIA));

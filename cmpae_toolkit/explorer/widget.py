@@ -18,7 +18,7 @@ from ipywidgets import Checkbox, Combobox, Dropdown, FloatSlider, HBox, IntSlide
 
 from .. import data
 from .._files import home
-from ..checkpoint import CONFIG, MODEL, SHIPPED, Run, load_run
+from ..checkpoint import CONFIG, MODEL, SHIPPED, SHIPPED_ON_FILMS, Run, load_run
 from ..config import MODALITIES, check_same_data
 from ..data.videoset import VideoSet
 from ..errors import InputError
@@ -44,8 +44,9 @@ def data_sets() -> list[str]:
 
 
 def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
-    """Finds every saved run, label -> folder: the shipped one, then those in `runs/` of the places and under CMPAE_HOME."""
+    """Finds every saved run, label -> folder: the shipped ones, then those in `runs/` of the places and under CMPAE_HOME."""
     found = {f"shipped: simulated small, preset {preset}": folder for preset, folder in SHIPPED.items()}
+    found["shipped: synthetic films, preset paper"] = SHIPPED_ON_FILMS
     for place in (*places, home()):
         for config in sorted(Path(place).expanduser().glob(f"runs/*/{CONFIG}")):
             if (config.parent / MODEL).is_file():
@@ -56,8 +57,8 @@ def checkpoints(places: Sequence[str | Path] = PLACES) -> dict[str, Path]:
 class Picture(anywidget.AnyWidget):
     """The live figure, which `view.js` draws from these traits. `snippet` also follows the pointer and the film, `chosen` the chips.
 
-    `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames,
-    the waveform's outline, a note and the kind of `film`, a file's bytes; `chosen`: numbers of the categories that are drawn; `before`:
+    `video`: what `packed` gives, with `categories`, `scores` and `thresholds` {"video", "snippet"}; `media`: addresses of the frames
+    and of the spectrogram, a note and the kind of `film`, a file's bytes; `chosen`: numbers of the categories that are drawn; `before`:
     the video without a what-if, with its `scores` and `name`, or {}.
     """
 
@@ -74,8 +75,9 @@ class Picture(anywidget.AnyWidget):
         thresholds = {"video": state.video_thresholds.ravel().tolist(), "snippet": state.snippet_thresholds.ravel().tolist()}
         with self.hold_sync():
             self.video = packed(state) | {"categories": list(state.categories), "scores": state.scores, "thresholds": thresholds}
-            self.film, kind = (b"", None) if state.path is None else for_browser(state.path)
-            self.media = packed_media(state) | ({"film": kind, "start": state.start} if kind else {})
+            part = None if state.end is None else (state.start, state.end)
+            self.film, kind, begins = (b"", None, 0.0) if state.path is None else for_browser(state.path, part)
+            self.media = packed_media(state) | ({"film": kind, "start": state.start - begins} if kind else {})
             old = state.before
             plain = "as it is" if old is None else old.title.partition("; what if: ")[2]
             self.before = {} if old is None else packed(old) | {"scores": old.scores, "name": plain or "as it is"}
@@ -244,7 +246,7 @@ class Explorer:
         return WhatIf(mute, other, tuple(self.value(f"scale_{m}") for m in MODALITIES))
 
     def media(self, index: int) -> Media:
-        """Returns the video's frames and waveform, which are read once for each video shown."""
+        """Returns the video's frames and sound, which are read once for each video shown."""
         if self._media is None or self._media[0] != index:
             self._media = index, media_of(self.video_set, index, self.media_folder)
         return self._media[1]

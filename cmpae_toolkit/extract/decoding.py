@@ -8,6 +8,7 @@ stamped at t or before; the sound lies where its stamps say, with silence where 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,9 +103,16 @@ def look_at(path: str | Path) -> Film:
         )
 
 
-def whole_sound(path: str | Path, rate: int) -> np.ndarray:
-    """Reads a film's sound alone: (sample,), mono, float32 in -1..1, at `rate` Hz; empty where there is none."""
-    return np.concatenate([*_placed(look_at(path), rate, Notes()), np.zeros(0, np.float32)])
+def whole_sound(path: str | Path, rate: int, end: float = math.inf) -> np.ndarray:
+    """Reads a film's sound alone: (sample,), mono, float32 in -1..1, at `rate` Hz; empty where there is none. `end`: the second from
+    which on nothing more needs to be read."""
+    parts, held = [np.zeros(0, np.float32)], 0
+    for part in _placed(look_at(path), rate, Notes()):
+        parts.append(part)
+        held += len(part)
+        if held >= end * rate:
+            break
+    return np.concatenate(parts)
 
 
 def stills(path: str | Path, number: int, span: tuple[float, float] | None = None) -> list[np.ndarray]:

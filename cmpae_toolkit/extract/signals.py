@@ -16,11 +16,16 @@ BANDS, WINDOW, HOP = 48, 400, 160  # log-mel bands; samples
 WIDTH, HEIGHT, CELL, COARSE, DIRECTIONS = 192, 144, 24, 48, 8  # pixels; directions of edges
 
 
-def sound_features(samples: np.ndarray) -> np.ndarray:
-    """Describes a snippet's sound (sample,) at 16 kHz in 4 x 48 values: mean, deviation, maximum, change of each log-mel band."""
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """Gives the log-mel bands (frame, 48) of a sound (sample,) at 16 kHz, a frame every 10 ms: -2 where it is silent, 1 more for 20 dB."""
     samples = np.pad(samples, (0, max(0, WINDOW + HOP - len(samples))))
     parts = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP] * np.hanning(WINDOW)
-    bands = np.log10(np.abs(np.fft.rfft(parts, 512)) ** 2 @ _mel_filters().T + 1e-4) / 2
+    return np.log10(np.abs(np.fft.rfft(parts, 512)) ** 2 @ _mel_filters().T + 1e-4) / 2
+
+
+def sound_features(samples: np.ndarray) -> np.ndarray:
+    """Describes a snippet's sound (sample,) at 16 kHz in 4 x 48 values: mean, deviation, maximum, change of each log-mel band."""
+    bands = log_mel(samples)
     return np.concatenate([bands.mean(0), bands.std(0), bands.max(0), np.abs(np.diff(bands, axis=0)).mean(0)])
 
 

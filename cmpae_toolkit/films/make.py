@@ -2,7 +2,7 @@
 
     FOLDER/videos/<id>.mp4       the films
     FOLDER/films.json            that they are synthetic, their seed, and the versions that made them
-    FOLDER/categories.txt, annotations/, dataset.json, feats/    as in any folder (docs/data.md)
+    FOLDER/categories.txt, annotations/, dataset.json, feats/, extraction.json    as in any folder that `extract` made (docs/extract.md)
 
 The lists of a split are written when its films and features are there, so a folder that was cut off is finished by the same call.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +20,36 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import __version__
-from .._files import check_space, hold, home, read_json, save_array, write_atomically, write_json, write_text
+from .._files import check_space, hold, home, read_json, write_atomically, write_json, write_text
 from ..config import MODALITIES
 from ..data.annotations import LIST_NAMES, splits
 from ..data.lists import DENSE_COLUMNS, WEAK_COLUMNS, write_rows
-from ..data.source import DESCRIPTION
+from ..data.source import DESCRIPTION, PROVENANCE
 from ..errors import InputError
+from ..extract import extract
 from ..extract.decoding import need_av
-from .features import STREAMS, signal_features
 from .film import Film, films, write_mp4
 from .world import CATEGORIES, MOST
 
 NAME = "synthetic films"
-VIDEOS = 600  # of the data set `films`: a few minutes on one core
+VIDEOS = 600  # of the data set `films`
 SHARES = {"train": 4, "val": 1, "test": 1}
 VERSION = 1  # of the films; another one looks or sounds different
-BYTES = 200_000  # of a film and its features, at most
+BYTES = 300_000  # of a film and its features, at most
 FILMS = "films.json"
 
 
 def make_films(
-    out: str | Path, videos: int = VIDEOS, seed: int = 0, *, showcase: int = 0, features: bool = True, workers: int = -1,
+    out: str | Path, videos: int = VIDEOS, seed: int = 0, *, showcase: int = 0, networks: str | None = "light", workers: int = -1,
     progress: bool = True,
 ) -> Path:
     """Makes a data set of synthetic films in the folder `out` and returns it; what is already there is kept.
 
     Four sixths of `videos` (6 or more) are for training, a sixth each for val and test. `showcase` makes only so many films of
-    the test split, those that together show the most. Without `features` there are films and labels only. `workers`: processes
-    that work side by side, -1 for one a core. Equal seeds give equal films and labels, whatever the number of workers; another
-    seed gives other films. Raises InputError where PyAV is missing, for numbers out of range, and for a folder of other films.
+    the test split, those that together show the most. `networks`: what makes the features, as in `extract`; without any there are
+    films and labels only. `workers`: processes that work side by side, -1 for one a core. Equal seeds give equal films and labels,
+    whatever the number of workers; another seed gives other films. Raises InputError where PyAV is missing, for numbers out of
+    range, and for a folder of other films or of other networks' features.
     """
     need_av()
     _check(videos, seed, showcase)
@@ -57,16 +58,25 @@ def make_films(
     with hold(out):
         check_space(out, BYTES * len(everything), "the films")
         _begin(out, {"seed": seed, "videos": {split: len(each) for split, each in chosen.items()}, "showcase": bool(showcase)})
-        _in_parallel(_write_film, everything, out, workers, "make films", progress)
-        if features:
-            add_features(everything, out, workers, progress)
+        _write_films(everything, out, workers, progress)
+    if networks is not None:
+        add_features(out, networks, workers, progress)
+    with hold(out):
         write_lists(chosen, out)
     return out
 
 
-def add_features(chosen: Sequence[Film], folder: Path, workers: int = -1, progress: bool = True) -> None:
-    """Reads the features of the films that have none yet from their mp4 files: any extractor that writes `feats/` can stand here."""
-    _in_parallel(_write_features, chosen, folder, workers, "read features", progress)
+def add_features(folder: Path, networks: str, workers: int = -1, progress: bool = True) -> None:
+    """Extracts the features of the films in `folder`/videos that have none yet, as `extract` does for anybody's films.
+
+    The provenance keeps what holds for all films alone, so that a folder may be moved. Raises InputError for a film that cannot be
+    read, and where the folder holds features of other networks.
+    """
+    report = extract(folder / "videos", folder, networks=networks, workers=_processes(workers), progress=progress)
+    for path, problem in report.failed.items():
+        raise InputError(f"{path}: this film cannot be read ({problem}): remove it and make it again.")
+    told = read_json(folder / PROVENANCE)
+    write_json(folder / PROVENANCE, {name: told[name] for name in told if name != "films"})
 
 
 def plan(videos: int = VIDEOS, seed: int = 0, showcase: int = 0) -> dict[str, list[Film]]:
@@ -88,7 +98,7 @@ def ready(progress: bool = True) -> Path:
     folder = home() / "films"
     finished = (folder / "annotations" / LIST_NAMES["own"]["train"]).is_file()
     if not finished or read_json(folder / FILMS).get("version") != VERSION:
-        print(f"The synthetic films are made once, in {folder}; this takes a few minutes.", file=sys.stderr)
+        print(f"The synthetic films are made once, in {folder}; this takes some minutes.", file=sys.stderr)
         make_films(folder, progress=progress)
     return folder
 
@@ -96,7 +106,8 @@ def ready(progress: bool = True) -> Path:
 def write_lists(chosen: dict[str, list[Film]], folder: Path) -> None:
     """Writes categories, description, dense lists and weak lists, in this order, from the films' own rolls."""
     write_text(folder / "categories.txt", "".join(f"{name}\n" for name in CATEGORIES))
-    streams = {name: {"modality": stream.modality} for name, stream in STREAMS.items()} if (folder / "feats").is_dir() else {}
+    extracted = read_json(folder / PROVENANCE)["networks"]["streams"] if (folder / PROVENANCE).is_file() else {}
+    streams = {name: {"modality": modality} for name, modality in extracted.items()}
     write_json(folder / DESCRIPTION, {"name": NAME, "simulated": True, "snippet_seconds": 1.0, "streams": streams})
     lists, annotations = LIST_NAMES["own"], folder / "annotations"
     judged = [film for split, each in chosen.items() if split != "train" for film in each]
@@ -132,14 +143,16 @@ def _begin(out: Path, wanted: dict[str, Any]) -> None:
     write_json(out / FILMS, wanted | {"made_with": {"cmpae_toolkit": __version__, "av": av.__version__, "numpy": np.__version__}})
 
 
-def _in_parallel(
-    work: Callable[[Film, Path], None], chosen: Sequence[Film], out: Path, workers: int, what: str, progress: bool
-) -> None:
+def _processes(workers: int) -> int:
+    return workers if workers > 0 else os.cpu_count() or 1
+
+
+def _write_films(chosen: Sequence[Film], out: Path, workers: int, progress: bool) -> None:
     from joblib import Parallel, delayed
 
-    jobs = [delayed(work)(film, out) for film in chosen]
-    done = Parallel(n_jobs=min(workers if workers > 0 else os.cpu_count() or 1, len(jobs)), return_as="generator_unordered")(jobs)
-    for _ in tqdm(done, desc=what, total=len(jobs), unit="film", leave=False, disable=not progress):
+    jobs = [delayed(_write_film)(film, out) for film in chosen]
+    done = Parallel(n_jobs=min(_processes(workers), len(jobs)), return_as="generator_unordered")(jobs)
+    for _ in tqdm(done, desc="make films", total=len(jobs), unit="film", leave=False, disable=not progress):
         pass
 
 
@@ -147,13 +160,6 @@ def _write_film(film: Film, out: Path) -> None:
     path = out / "videos" / f"{film.id}.mp4"
     if not path.is_file():
         write_atomically(path, lambda file: write_mp4(film, file))
-
-
-def _write_features(film: Film, out: Path) -> None:
-    places = {stream: out / "feats" / stream / f"{film.id}.npy" for stream in STREAMS}
-    if not all(path.is_file() for path in places.values()):
-        for stream, values in signal_features(out / "videos" / f"{film.id}.mp4").items():
-            save_array(places[stream], values)
 
 
 def _most_telling(candidates: list[Film], count: int) -> list[Film]:

@@ -36,10 +36,10 @@ class ExplorerState:
     evidence are None like the snippets'. `scores`: this video's F-scores in percent as `metrics.f_scores` gives them, None without
     a reference. `chosen`: category names; `snippet`: the one of the triangle. `level`: "snippet", or "video" to draw the video's own
     evidence and opinions. `attention` is None for methods without any. `frames` (a tile for each snippet, or None) and `waveform`
-    (point, 2) are as `plots.frames` and `plots.waveform` take them, `note` says what of them is missing; frames=None leaves out their
-    row. `seconds`: how long a snippet lasts; `prior_weight`: W of the opinions; `present`: which modalities the video has at all.
-    `path`: the film itself, or None; `start`: where in it the video begins, in seconds; `before`: the state without a what-if, which the
-    live figure draws pale beneath, or None.
+    (point, 2) are as `plots.frames` and `plots.waveform` take them, and `spectrogram` (band, column), in 0..1, is for the live figure;
+    `note` says what of them is missing; frames=None leaves out their row. `seconds`: how long a snippet lasts; `prior_weight`: W of the
+    opinions; `present`: which modalities the video has at all. `path`: the film itself, or None; `start`, `end`: where in it the video
+    begins and, of a clip, ends, in seconds; `before`: the state without a what-if, which the live figure draws pale beneath, or None.
     """
 
     title: str
@@ -64,12 +64,14 @@ class ExplorerState:
     video_absence: np.ndarray | None = None
     frames: tuple[np.ndarray | None, ...] | None = None
     waveform: np.ndarray | None = None
+    spectrogram: np.ndarray | None = None
     note: str = ""
     seconds: float = 1.0
     prior_weight: float = 2.0
     present: tuple[bool, ...] = (True, True)
     path: Path | None = None
     start: float = 0.0
+    end: float | None = None
     before: ExplorerState | None = None
 
     @property

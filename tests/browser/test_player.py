@@ -1,5 +1,6 @@
 """The film in the exported page, and what stands around the picture: play, seek, the playhead, keys, pins, addresses, saved files."""
 
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -19,6 +20,18 @@ COLOUR = """() => {
   pen.drawImage(video, 0, 0, 8, 8);
   const [r, g, b] = pen.getImageData(4, 4, 1, 1).data;
   return [r, g, b].indexOf(Math.max(r, g, b));
+}"""
+LOUDEST = """async () => {
+  const image = document.querySelector("#picture image.heard"), shown = new Image();
+  shown.src = image.getAttribute("href");
+  await shown.decode();
+  const canvas = new OffscreenCanvas(shown.naturalWidth, shown.naturalHeight), pen = canvas.getContext("2d");
+  pen.drawImage(shown, 0, 0);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height), rows = [...Array(canvas.height).keys()];
+  const loudness = (x) => rows.map((y) => data[4 * (y * canvas.width + x) + 3]);
+  const sum = (values) => values.reduce((a, b) => a + b), sharp = (x) => loudness(x).map((l) => l ** 4);
+  const loudest = (x) => sum(sharp(x).map((l, y) => l * y)) / sum(sharp(x));
+  return [...Array(10).keys()].map((t) => loudest(Math.floor((t + 0.5) * canvas.width / 10)));
 }"""
 READY = "document.querySelector('video').readyState >= 2 && !document.querySelector('video').seeking"
 
@@ -72,6 +85,19 @@ def test_it_plays_and_the_picture_and_the_playhead_move(page, exported, artefact
         assert page.evaluate(COLOUR) == int(now) % 3
     assert f"at {int(now)} to {int(now) + 1} s" in page.locator("#picture").inner_html()
     page.screenshot(path=artefacts / f"player_{kind}_{video}.png")
+
+
+def test_the_spectrogram_is_in_step_with_the_curves(opened, artefacts):
+    """The tones of the film rise with every second; the picture of them lies over the same stretch as the curves."""
+    heights = opened.evaluate(LOUDEST)
+    assert all(later < sooner for sooner, later in itertools.pairwise(heights))
+    heard, curves = (opened.locator(f"#picture {one}").first.bounding_box() for one in ("image.heard", "path.series"))
+    second = heard["width"] / 10
+    assert curves["x"] == pytest.approx(heard["x"] + second / 2, abs=2)  # points stand in the middles of their seconds
+    assert curves["x"] + curves["width"] == pytest.approx(heard["x"] + 9.5 * second, abs=2)
+    for theme in ("light", "dark"):
+        opened.emulate_media(color_scheme=theme)
+        opened.screenshot(path=artefacts / f"spectrogram_{theme}.png")
 
 
 def test_a_click_in_a_curve_and_the_keys_seek(opened):

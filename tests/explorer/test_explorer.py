@@ -401,7 +401,7 @@ def test_a_localisation_threshold_moves_its_answer(tmp_path):
 
 
 def test_media_are_shown_where_they_are(run, videos, tmp_path):
-    assert Explorer(run, videos).picture.media == {"frames": [None] * SNIPPETS, "waveform": None, "note": "no media files at hand"}
+    assert Explorer(run, videos).picture.media == {"frames": [None] * SNIPPETS, "spectrogram": None, "note": "no media files at hand"}
     (tmp_path / "video_0").mkdir()
     Image.new("RGB", (64, 36), "red").save(tmp_path / "video_0" / "1.png")
     explorer = Explorer(run, videos, media=tmp_path)

@@ -16,18 +16,19 @@ from test_explorer_page import content
 from cmpae_toolkit import _commands
 from cmpae_toolkit.data.folder import write_folder
 from cmpae_toolkit.errors import InputError
-from cmpae_toolkit.explorer import Explorer, watch
+from cmpae_toolkit.explorer import Explorer, export_html, watch
 from cmpae_toolkit.explorer.film import for_browser
 from cmpae_toolkit.explorer.server import Site, make_server
+from cmpae_toolkit.extract.decoding import look_at, stills, whole_sound
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
 
 def test_a_browser_gets_what_it_can_play(tmp_path):
     common = make_film(tmp_path / "common.mp4", seconds=1)
-    assert for_browser(common) == (common.read_bytes(), "video/mp4")
+    assert for_browser(common) == (common.read_bytes(), "video/mp4", 0)
     odd = make_film(tmp_path / "odd.avi", seconds=2, video="mpeg4", audio="pcm_s16le", size=(642, 482))
-    content_, kind = for_browser(odd)
+    content_, kind, _ = for_browser(odd)
     (tmp_path / "new.webm").write_bytes(content_)
     assert kind == "video/webm"
     with av.open(str(tmp_path / "new.webm")) as film:
@@ -35,6 +36,28 @@ def test_a_browser_gets_what_it_can_play(tmp_path):
         assert film.streams.video[0].height == 360
         times = [frame.time for frame in film.decode(video=0)]
     assert len(times) == 20 and times[-1] == pytest.approx(1.9, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "codecs"), [
+    ("long.mp4", {}), ("long.webm", dict(video="libvpx", audio="libopus")), ("long.avi", dict(video="mpeg4", audio="pcm_s16le")),
+])
+def test_of_a_clip_only_its_part_is_given(videos, tmp_path, name, codecs):  # noqa: F811
+    """As copied packets from the key frame before it on, or written anew; picture and sound are those of the clip's seconds."""
+    film = make_film(tmp_path / name, seconds=40, **codecs)
+    part, kind, begins = for_browser(film, (31.0, 34.0))
+    (tmp_path / "part").write_bytes(part)
+    assert begins <= 31 and kind.startswith("video/") and look_at(tmp_path / "part").seconds < 34 - begins + 0.5 < 20
+    colours = [picture.reshape(-1, 3).mean(0).argmax() for picture in stills(tmp_path / "part", 3, (31 - begins, 34 - begins))]
+    assert colours == [second % 3 for second in (31, 32, 33)]
+    sound = whole_sound(tmp_path / "part", 8000)
+    for second in (31, 32, 33):
+        start = round((second + 0.2 - begins) * 8000)
+        tone = np.abs(np.fft.rfft(sound[start : start + 4000])).argmax() * 2  # Hz: half a second
+        assert tone == pytest.approx(300 + 60 * second, abs=4)
+    clips = replace(videos, ids=tuple(f"long_{t}_{t + 10}" for t in range(0, 10 * len(videos), 10)), filenames=None)
+    page = export_html(make_run(videos, "paper"), clips, tmp_path / "page.html", [1, 3], media=tmp_path)
+    starts = [video["film"]["start"] for video in content(page)[1]["videos"]]
+    assert all(0 <= start < 10 for start in starts) and page.stat().st_size < 500_000
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "absent"])

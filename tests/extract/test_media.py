@@ -48,6 +48,21 @@ def test_the_outline_of_a_films_sound(tmp_path):
     assert wave.shape == (200, 2) and np.abs(wave).max() == pytest.approx(1) and (wave[:, 1] - wave[:, 0] > 0.2).mean() > 0.9
 
 
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_the_spectrogram_of_a_sound_is_as_long_as_the_video(tmp_path, rate):
+    time = np.arange(3 * rate) / rate
+    x = 0.5 * np.sin(2 * np.pi * np.where(time < 1, 500, 2000) * time) * (time < 2)
+    wavfile.write(tmp_path / "a.wav", rate, (32767 * x).astype(np.int16))
+    heard = find_media(tmp_path, ("a",), 8, seconds=0.5).spectrogram  # 4 s, of which the sound has 3
+    assert heard.shape == (48, 80) and heard.min() == 0 and heard.max() == 1
+    low, high = heard[:, :18].mean(1).argmax(), heard[:, 22:38].mean(1).argmax()
+    edges = 700 * np.expm1(np.linspace(np.log1p(60 / 700), np.log1p(8000 / 700), 50))  # Hz
+    assert edges[low] < 500 < edges[low + 2] and edges[high] < 2000 < edges[high + 2]
+    assert not heard[:, 42:].any()
+    wavfile.write(tmp_path / "b.wav", rate, np.zeros(rate, np.int16))
+    assert not find_media(tmp_path, ("b",), 1).spectrogram.any()
+
+
 def test_blank_where_there_is_nothing(tmp_path):
     for folder in (None, tmp_path):
         found = find_media(folder, ("a",), 3)

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpae_toolkit import cli, data
+from cmpae_toolkit import checkpoint, cli, data
 from cmpae_toolkit._commands import Films
+from cmpae_toolkit._files import read_json
 from cmpae_toolkit.data.annotations import read_annotations
-from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.errors import InputError, InputWarning
+from cmpae_toolkit.extract import light, signals
 from cmpae_toolkit.films import film, make
-from cmpae_toolkit.films.features import STREAMS, read_mp4, signal_features
+from cmpae_toolkit.inference import evaluate, floors
 
 av = pytest.importorskip("av")
 SHIPPED = Path(make.__file__).parents[1] / "assets" / "films"
@@ -20,7 +22,15 @@ SHIPPED = Path(make.__file__).parents[1] / "assets" / "films"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return make.make_films(tmp_path_factory.mktemp("films") / "six", 6, seed=3, workers=1, progress=False)
+    return make.make_films(tmp_path_factory.mktemp("films") / "six", 6, seed=3, networks="handmade", workers=1, progress=False)
+
+
+def read_mp4(path):
+    """Samples (sample) and pictures (picture, height, width, 3) of a film."""
+    with av.open(str(path)) as container:
+        pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        container.seek(0)
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])[:160_000], pictures
 
 
 def test_the_toolkit_reads_the_folder(folder):
@@ -32,9 +42,10 @@ def test_the_toolkit_reads_the_folder(folder):
             assert videos.reference is None
         else:
             np.testing.assert_array_equal(videos.reference, rolls)
-        assert videos.title == f"synthetic films ({split})" and videos.simulated and videos.spec.streams == STREAMS
-        for name, values in signal_features(folder / "videos" / f"{videos.ids[0]}.mp4").items():
-            np.testing.assert_array_equal(videos.features[name][0], values)
+        assert videos.title == f"synthetic films ({split})" and videos.simulated
+        assert videos.modalities == {"audio": "audio", "frames": "visual"}
+        sound = read_mp4(folder / "videos" / f"{videos.ids[0]}.mp4")[0].reshape(-1, signals.RATE)
+        assert np.abs(videos.features["audio"][0] - [signals.sound_features(each) for each in sound]).mean() < 0.02
     assert cli.main(["doctor", "--data", str(folder)]) == 0
 
 
@@ -60,10 +71,11 @@ def contents(folder):
 def test_what_is_missing_is_made_again_the_same_with_more_workers(folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    for lost in ("videos/train00001.mp4", "feats/audio/train00001.npy", "feats/frames/val00000.npy", "annotations/train.csv"):
-        (copy / lost).unlink()
+    lost = ("videos/train00001.mp4", "feats/audio/train00001.npy", "feats/audio/val00000.npy", "feats/frames/val00000.npy")
+    for each in (*lost, "annotations/train.csv"):
+        (copy / each).unlink()
     kept = (copy / "videos/test00000.mp4").stat().st_mtime_ns
-    make.make_films(copy, 6, seed=3, workers=2, progress=False)
+    make.make_films(copy, 6, seed=3, networks="handmade", workers=2, progress=False)
     assert contents(copy) == contents(folder)
     assert (copy / "videos/test00000.mp4").stat().st_mtime_ns == kept
 
@@ -80,6 +92,7 @@ def test_the_command_and_a_folder_without_features(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments, sentence", [
     (dict(videos=5), "6 to"), (dict(videos=6, seed=-1), "seed"), (dict(videos=6, showcase=2), "it has 1"), (dict(videos=6), "other films"),
+    (dict(videos=6, seed=3, networks="none"), "no networks 'none'"),
 ])
 def test_what_cannot_be_made_is_said(folder, arguments, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -99,11 +112,27 @@ def test_without_pyav_a_sentence_says_what_to_install(monkeypatch, tmp_path):
         make.make_films(tmp_path / "films", 6)
 
 
-def test_a_broken_film_is_named(tmp_path):
-    path = tmp_path / "broken.mp4"
-    path.write_bytes(b"no film at all")
-    with pytest.raises(InputError, match=r"broken\.mp4.*make it again"):
-        signal_features(path)
+def test_a_broken_film_is_named(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "videos" / "val00000.mp4").write_bytes(b"no film at all")
+    with pytest.raises(InputError, match=r"val00000\.mp4.*make it again"):
+        make.make_films(copy, 6, seed=3, networks="handmade", workers=1, progress=False)
+
+
+def test_without_the_weights_of_the_networks_the_folder_says_that_it_holds_handmade_features(folder, tmp_path, monkeypatch):
+    def offline(package, place):
+        raise InputError("no connection")
+
+    monkeypatch.setattr(light, "_download", offline)
+    monkeypatch.setattr(light, "folder", lambda: tmp_path / "nowhere")
+    shutil.copytree(folder / "videos", tmp_path / "copy" / "videos")
+    shutil.copy(folder / "films.json", tmp_path / "copy")
+    with pytest.warns(InputWarning, match="hand-made features are taken"):
+        made = make.make_films(tmp_path / "copy", 6, seed=3, workers=1, progress=False)
+    told = read_json(made / "extraction.json")
+    assert told["networks"]["name"] == "handmade" and "films" not in told
+    assert contents(made) == contents(folder)
 
 
 def test_the_name_films_is_made_once(folder, monkeypatch, tmp_path, capsys):
@@ -127,3 +156,12 @@ def test_the_films_that_ship_are_those_of_the_command():
     sound, pictures = read_mp4(SHIPPED / "videos" / f"{chosen[0].id}.mp4")
     assert np.corrcoef(sound, chosen[0].sound())[0, 1] > 0.9
     assert np.abs(pictures[50].astype(int) - chosen[0].picture(5.05)).mean() < 8
+
+
+def test_the_run_that_ships_was_trained_on_such_films_and_judges_them():
+    shipped, run = data.load(SHIPPED, "test"), checkpoint.films_run()
+    found, nothing = evaluate(run, shipped), floors(shipped)["predict nothing"]
+    assert all(found[level]["type"] > nothing[level]["type"] + 20 for level in found)
+    networks = [read_json(folder / "extraction.json")["networks"] for folder in (SHIPPED, checkpoint.SHIPPED_ON_FILMS)]
+    assert networks[0] == networks[1]
+    assert sum(path.stat().st_size for folder in (SHIPPED, checkpoint.SHIPPED_ON_FILMS) for path in folder.rglob("*.*")) < 4_000_000
