@@ -203,7 +203,7 @@ def test_thresholds_and_gates(drawing):
 
 def test_media_of_the_video(drawing):
     root = drawing(make_state(frames=(np.full((9, 16, 3), 200, np.uint8),) * 9 + (None,), spectrogram=np.eye(48)))
-    heard, *tiles = elements(root, "image")
+    *tiles, heard = elements(root, "image")
     assert len(tiles) == 9 and heard.get("href").startswith("data:image/png;base64,")
     assert [float(heard.get(name)) for name in ("x", "width", "height")] == [LEFT, COLUMN, MEDIA]  # as wide as the curves
 
