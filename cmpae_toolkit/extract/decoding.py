@@ -11,7 +11,9 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -290,8 +292,17 @@ def _picture(frame: Any) -> np.ndarray:
     """A frame as it is meant to be seen: RGB, upright, small."""
     scale = SHORTER / min(frame.width, frame.height)
     width, height = (min(LONGEST, max(1, round(side * scale))) for side in (frame.width, frame.height))
-    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
+    rgb = _reformatter(get_ident()).reformat(frame, width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
     return turned(rgb, turn_of(frame))
+
+
+@cache
+def _reformatter(thread: int) -> Any:
+    """One for all frames of a thread: it keeps its tables while sizes and formats stay, where a frame's own would be made for it alone."""
+    need_av()
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter()
 
 
 def turn_of(frame: Any) -> tuple[bool, bool, bool]:
