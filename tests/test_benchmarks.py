@@ -12,6 +12,7 @@ from benchmarks import floors, growth, layer, precision, stages
 from benchmarks.compare import BINDINGS, compared, in_each_binding, small_epoch
 from benchmarks.run import table
 from benchmarks.twin import PlainTwin, plain_losses
+from benchmarks.zoo import epoch_seconds
 from cmpae_toolkit import _products, losses, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.method import Batch, Moment
@@ -119,6 +120,10 @@ def test_an_epoch_of_make_run_on_one_thread_and_on_all(monkeypatch, tiny):
     found = small_epoch(presets["paper"].changed(width=8, batch_size=64), 2, repeats=1)
     torch.set_num_threads(before)
     assert set(found) == {1, 2} and min(found.values()) > 0
+
+
+def test_an_epoch_of_any_method_from_a_few_of_its_steps(tiny):
+    assert epoch_seconds(get("cvcms").Config(width=8, class_width=4, batch_size=8), *tiny[:2], steps=1) > 0
 
 
 @pytest.mark.parametrize("product", [F.linear, _products._product], ids=["plain", "oneDNN"])
