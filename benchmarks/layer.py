@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.stages import _best_in_turn
+from benchmarks.stages import best_in_turn
 from cmpae_toolkit import _products
 
 FRAMES = 8
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    best = _best_in_turn(variants(options.videos, options.rows), time.process_time, options.repeats)
+    best = best_in_turn(variants(options.videos, options.rows), time.process_time, options.repeats)
     first = best["plain, from float32"]
     shown = pd.DataFrame({"way": list(best), "ms": [1000 * s for s in best.values()], "share": [s / first for s in best.values()]})
     print(shown.round(2).to_markdown(index=False))

@@ -136,7 +136,7 @@ def step(_: float, clock: Callable[[], float] = time.perf_counter, batch_size: i
                 calls["float32 without oneDNN"] = _without_onednn(calls[precision])
         twin = PlainTwin(get("cmpae")(config, train_set.spec).train())
         calls["plain"] = lambda twin=twin, b=batch: twin(b, moment)
-        best = _best_in_turn(calls, clock, repeats)
+        best = best_in_turn(calls, clock, repeats)
         rates.append(_rate(config, batch_size, clock, repeats))
         floor = floors.training(config, SPEC) * batch_size / max(rates)
         for precision in [name for name in calls if name != "plain"]:
@@ -250,7 +250,7 @@ def _rate(config, batch: int, clock: Callable[[], float] = time.perf_counter, re
     return max(floors.matrix_rate(rows, inner, config.width, clock, repeats) for rows, inner in sizes)
 
 
-def _best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int) -> dict[str, float]:
+def best_in_turn(calls: Mapping[str, Callable[[], object]], clock: Callable[[], float], repeats: int) -> dict[str, float]:
     """The least time of each call, taken in turn, so that whatever else the machine does meets all of them."""
     best = dict.fromkeys(calls, float("inf"))
     for number in range(repeats + 1):

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from . import data, decode, losses, metrics
 from ._files import flat
+from ._memory import kept_memory
 from ._products import wide_products
 from .batches import Loader, Mixed, autocast, choose_device, precision_of
 from .checkpoint import CONFIG, SHIPPED, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
@@ -67,7 +68,7 @@ def fit(
     if state_file is not None and resume and state_file.is_file():
         training.restore(TrainingState.load(state_file, training.key))
     text = progress if isinstance(progress, str) else f"training {config.method}"
-    with tqdm(range(training.epoch + 1, config.epochs + 1), desc=text, disable=not progress) as epochs:
+    with kept_memory(), tqdm(range(training.epoch + 1, config.epochs + 1), desc=text, disable=not progress) as epochs:
         for epoch in epochs:
             row = training.run_epoch(epoch)
             epochs.set_postfix(loss=f"{row['loss']:.3f}", val=f"{row['mean']:.1f}")
@@ -82,6 +83,7 @@ class PlainStep:
     def __init__(self, method: Method, device: torch.device, mixed_precision: bool = False) -> None:
         self.method, self.device, self.mixed_precision = method, device, mixed_precision
         self.optimizer = method.optimizer()
+        self.parameters = list(method.parameters())  # looking them up takes longer than some layers
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of an epoch; in place where a recorded graph reads it."""
@@ -99,12 +101,12 @@ class PlainStep:
     def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
         """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision, cache), wide_products(self.method.parameters()):
+        with autocast(self.device, self.mixed_precision, cache), wide_products(self.parameters):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
         loss.backward()
         if config.clip_gradient is not None:
-            torch.nn.utils.clip_grad_norm_(self.method.parameters(), config.clip_gradient)
+            torch.nn.utils.clip_grad_norm_(self.parameters, config.clip_gradient)
         self.optimizer.step()
         return {name: value.detach() for name, value in {"loss": loss, **named}.items()}
 

@@ -9,9 +9,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import floors, growth, layer, precision, stages
-from benchmarks.compare import compared
+from benchmarks.compare import BINDINGS, compared, in_each_binding, small_epoch
 from benchmarks.run import table
 from benchmarks.twin import PlainTwin, plain_losses
+from benchmarks.zoo import epoch_seconds
 from cmpae_toolkit import _products, losses, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.method import Batch, Moment
@@ -101,6 +102,28 @@ def test_comparison_of_steps_with_their_twin(monkeypatch):
     assert set(shown["step"]) == {"paper", "released"} and (shown["plain / ours"] > 0).all() and (shown["ours / floor"] > 0).all()
     assert (shown["plain / ours"] == shown["released / ours"])[shown["step"] == "released"].all()
     assert "plain" in table([vars(row) | {"peak_mb": 1} for row in rows])
+
+
+def test_each_binding_is_measured_in_a_process_of_its_own(monkeypatch):
+    """The variables are there before that process starts, and it is told which they are."""
+    calls = []
+    monkeypatch.setattr("subprocess.run", lambda command, env, check: calls.append((command[-1], env)))
+    monkeypatch.setattr("sys.argv", ["compare", "--threads", "2"])
+    in_each_binding(2)
+    assert [name for name, _ in calls] == list(BINDINGS) and {env["OMP_NUM_THREADS"] for _, env in calls} == {"2"}
+    assert [env.get("OMP_PROC_BIND") for _, env in calls] == [None, "close", "spread", None]
+
+
+def test_an_epoch_of_make_run_on_one_thread_and_on_all(monkeypatch, tiny):
+    monkeypatch.setattr("benchmarks.compare.load", lambda _, split: tiny[split == "val"])
+    before = torch.get_num_threads()
+    found = small_epoch(presets["paper"].changed(width=8, batch_size=64), 2, repeats=1)
+    torch.set_num_threads(before)
+    assert set(found) == {1, 2} and min(found.values()) > 0
+
+
+def test_an_epoch_of_any_method_from_a_few_of_its_steps(tiny):
+    assert epoch_seconds(get("cvcms").Config(width=8, class_width=4, batch_size=8), *tiny[:2], steps=1) > 0
 
 
 @pytest.mark.parametrize("product", [F.linear, _products._product], ids=["plain", "oneDNN"])

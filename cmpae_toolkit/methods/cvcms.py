@@ -86,7 +86,8 @@ class CVCMS(ExchangeHAN):
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """HAN's losses with the labels of each modality, for both with their union; and the contrast, from its epoch on."""
         embedded = self.embed(batch.features)
-        evidence = self.judge(embedded, valid=batch.valid)
+        projected = self.hybrid_attention.project(embedded)
+        evidence = self.judge(embedded, projected=projected, valid=batch.valid)
         left = batch.targets.get(LABEL, batch.weak_label.unsqueeze(1).expand(-1, len(MODALITIES), -1))
         strengths = (self.config.audio_smoothing, self.config.visual_smoothing)
         wanted = left
@@ -94,10 +95,10 @@ class CVCMS(ExchangeHAN):
             wanted = torch.stack([labels.smooth(x, s) for x, s in zip(left.unbind(1), strengths, strict=True)], dim=1)
         named = self.risks(evidence, wanted, left.amax(1))
         if moment.epoch > self.config.contrastive_after and self.config.contrastive_weight and len(batch) > 1:
-            named["contrastive"] = self.contrastive(embedded, evidence.features, left, batch.valid)
+            named["contrastive"] = self.contrastive(embedded, projected, evidence.features, left, batch.valid)
         return named
 
-    def contrastive(self, embedded: Tensor, attended: Tensor, left: Tensor, valid: Tensor | None) -> Tensor:
+    def contrastive(self, embedded: Tensor, projected: Tensor, attended: Tensor, left: Tensor, valid: Tensor | None) -> Tensor:
         """The contrast over the batch's videos and as many with a borrowed picture, whose labels come with it."""
         partner = others_of_batch(len(embedded), embedded.device)
 
@@ -105,7 +106,7 @@ class CVCMS(ExchangeHAN):
             return torch.stack([x[:, 0], x[partner, 1]], dim=1)
 
         more_valid = None if valid is None else borrowing(valid)
-        more = self.hybrid_attention(borrowing(embedded), self.config.cross_attention, valid=more_valid)
+        more = self.hybrid_attention(borrowing(embedded), self.config.cross_attention, borrowing(projected), more_valid)
         x, left = torch.cat([attended, more]), torch.cat([left, borrowing(left)])
         valid = None if valid is None else torch.cat([valid, more_valid])
         return cross_video_contrast(self.similarity(x, left, valid), left, None if valid is None else valid.any(2))
