@@ -24,7 +24,6 @@ import torch
 
 from benchmarks import stages
 from cmpae_toolkit import load
-from cmpae_toolkit._memory import kept_memory
 from cmpae_toolkit.config import MethodConfig, config_for
 from cmpae_toolkit.train import Training, seeded
 
@@ -57,8 +56,7 @@ def small_epoch(config: MethodConfig, threads: int, clock: Callable[[], float] =
         with seeded(0):
             training.train_batches(1)
 
-    with kept_memory():
-        return stages.best_in_turn({count: lambda count=count: epoch(count) for count in {1, threads}}, clock, repeats)
+    return stages.best_in_turn({count: lambda count=count: epoch(count) for count in {1, threads}}, clock, repeats)
 
 
 def in_each_binding(threads: int) -> None:

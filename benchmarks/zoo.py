@@ -12,7 +12,6 @@ import time
 import torch
 
 from cmpae_toolkit import load
-from cmpae_toolkit._memory import kept_memory
 from cmpae_toolkit.config import MethodConfig
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.method import Moment, Supervision
@@ -27,7 +26,7 @@ def epoch_seconds(config: MethodConfig, train_set: VideoSet, val_set: VideoSet, 
     training = Training(config, train_set, val_set, Supervision(), "cpu", mixed)
     training.model.train()
     times = []
-    with seeded(0), kept_memory():
+    with seeded(0):
         batches = shuffled(len(train_set), config.batch_size)
         for number, batch in enumerate(training.train_loader.batches(batches[: steps + 1])):
             started = time.process_time()

@@ -19,7 +19,6 @@ from tqdm.auto import tqdm
 
 from . import data, decode, losses, metrics
 from ._files import flat
-from ._memory import kept_memory
 from ._products import wide_products
 from .batches import Loader, Mixed, autocast, choose_device, precision_of
 from .checkpoint import CONFIG, SHIPPED, STATE, Run, TrainingState, check_finite, load_parameters, load_run, shipped_run
@@ -68,7 +67,7 @@ def fit(
     if state_file is not None and resume and state_file.is_file():
         training.restore(TrainingState.load(state_file, training.key))
     text = progress if isinstance(progress, str) else f"training {config.method}"
-    with kept_memory(), tqdm(range(training.epoch + 1, config.epochs + 1), desc=text, disable=not progress) as epochs:
+    with tqdm(range(training.epoch + 1, config.epochs + 1), desc=text, disable=not progress) as epochs:
         for epoch in epochs:
             row = training.run_epoch(epoch)
             epochs.set_postfix(loss=f"{row['loss']:.3f}", val=f"{row['mean']:.1f}")

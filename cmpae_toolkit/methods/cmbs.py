@@ -13,7 +13,7 @@ from .._fields import Count, DropoutRate, Positive, Share, Weight, Width
 from ..config import DataSpec
 from ..layers import masked, max_over_snippets, mean_over_modalities
 from ..method import Features
-from .cmran import CrossModalEncoder, Interaction, MapAttention, PositionAttention, mean_over_positions
+from .cmran import CrossModalEncoder, Interaction, MapAttention, PositionAttention
 from .localization import LocalizationConfig, Localizer, Scores, of_modality
 
 
@@ -83,7 +83,7 @@ class CMBS(Localizer):
         """Sound, and the map as the sound and the picture itself weigh it: both (video, snippet, width)."""
         visual = self.visual_dropout(F.relu(self.embedding(visual)))
         attended = self.self_attention(visual)
-        own = self.own_attention(mean_over_positions(attended), attended)
+        own = self.own_attention(attended.mean(-2), attended)
         seen = self.attention(audio if cross_attention else torch.zeros_like(audio), visual, attended)
         return audio, torch.cat([seen * (1 + self.config.beta * own.sigmoid()), *others], dim=-1)
 

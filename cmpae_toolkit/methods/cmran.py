@@ -82,17 +82,10 @@ class PositionAttention(nn.Module):
         half = max(1, width // 2)
         self.query, self.visual, self.weigh = nn.Linear(query_width, half), nn.Linear(width, half), nn.Linear(half, 1)
 
-    def forward(self, query: Tensor, visual: Tensor, scale: Tensor | None = None) -> Tensor:
-        """(video, snippet, query), (video, snippet, position, width) -> (video, snippet, width).
-
-        `scale` (video, snippet, width) multiplies each position. What is the same for all positions of a snippet is applied to the few
-        weights or to the sum, so that nothing of a map's size is made for it.
-        """
-        keys = F.relu(self.visual(visual if scale is None else visual * scale.unsqueeze(-2)))
-        weights = (F.relu(self.query(query)) * self.weigh.weight).unsqueeze(-1)
-        z = torch.tanh(keys @ weights + self.weigh.bias)
-        pooled = (z.softmax(-2).transpose(-2, -1) @ visual).squeeze(-2)
-        return pooled if scale is None else pooled * scale
+    def forward(self, query: Tensor, visual: Tensor) -> Tensor:
+        """(video, snippet, query), (video, snippet, position, width) -> (video, snippet, width)."""
+        z = torch.tanh(self.weigh(F.relu(self.visual(visual)) * F.relu(self.query(query)).unsqueeze(-2)))
+        return (z.softmax(-2) * visual).sum(-2)
 
 
 class MapAttention(nn.Module):
@@ -108,14 +101,9 @@ class MapAttention(nn.Module):
     def forward(self, audio: Tensor, visual: Tensor, compared: Tensor | None = None) -> Tensor:
         """`compared`: another map that the sound is compared with for the channels. Shapes as in `PositionAttention`."""
         keys = F.relu(self.visual(visual if compared is None else compared))
-        match = F.relu(self.audio(audio)) * mean_over_positions(keys)
+        match = (F.relu(self.audio(audio)).unsqueeze(-2) * keys).mean(-2)
         weight = self.channels(F.relu(self.narrow(match))).sigmoid()
-        return self.positions(audio, visual, weight + 1)
-
-
-def mean_over_positions(x: Tensor) -> Tensor:
-    """(video, snippet, position, width) -> (video, snippet, width); unlike that of `mean`, its gradient fills no map."""
-    return x.sum(-2) / x.shape[-2]
+        return self.positions(audio, visual * (weight.unsqueeze(-2) + 1))
 
 
 class CrossModalEncoder(nn.Module):

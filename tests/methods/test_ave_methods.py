@@ -7,7 +7,6 @@ import pytest
 import torch
 from recipe import SEED, ave_inputs, golden, parameters, without_dropout
 from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from cmpae_toolkit import losses, released
 from cmpae_toolkit.batches import take
@@ -16,7 +15,6 @@ from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
 from cmpae_toolkit.methods.cmbs import mean_of_highest
-from cmpae_toolkit.methods.cmran import MapAttention
 from cmpae_toolkit.methods.psp import Propagation
 
 METHODS = ("avel", "psp", "cmran", "cmbs")
@@ -302,20 +300,3 @@ def test_every_own_field_matters(name, field):
 def test_data_without_a_modality_are_refused(name):
     with pytest.raises(InputError, match="at least one of each modality"):
         get(name)(get(name).Config(), DataSpec(CATEGORIES, 10, {"audio": STREAMS["audio"]}))
-
-
-def test_positions_in_few_operations_are_the_equations():
-    """Channels and positions weighted as published, with every product at the size of the map; gradients, too."""
-    torch.manual_seed(4)
-    layer = MapAttention(6, 8).double()
-    audio, visual = torch.randn(2, 5, 6, dtype=torch.double), torch.randn(2, 5, 4, 8, dtype=torch.double, requires_grad=True)
-    sound, positions = F.relu(layer.audio(audio)).unsqueeze(-2), layer.positions
-    channels = layer.channels(F.relu(layer.narrow((sound * F.relu(layer.visual(visual))).mean(-2)))).sigmoid()
-    scaled = visual * (1 + channels.unsqueeze(-2))
-    z = torch.tanh(positions.weigh(F.relu(positions.visual(scaled)) * F.relu(positions.query(audio)).unsqueeze(-2)))
-    wanted = (z.softmax(-2) * scaled).sum(-2)
-    found = layer(audio, visual)
-    torch.testing.assert_close(found, wanted)
-    inputs = [visual, *layer.parameters()]
-    for ours, plain in zip(*(torch.autograd.grad(out.square().sum(), inputs) for out in (found, wanted)), strict=True):
-        torch.testing.assert_close(ours, plain)
