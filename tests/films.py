@@ -19,9 +19,9 @@ def picture(number, second=0, size=(64, 48)):
 
 
 def tone(seconds, rate=RATE, channels=1, start=0.0):
-    """A tone of 500 Hz in the first second, 1000 in the next, and so on: (channel, sample)."""
+    """A tone of 500 Hz in the first second, 1000 in the next, and so on, and again from the eleventh: (channel, sample)."""
     t = start + np.arange(round(seconds * rate)) / rate
-    return np.tile((0.5 * np.sin(2 * np.pi * 500 * (1 + t.astype(int)) * t)).astype(np.float32), (channels, 1))
+    return np.tile((0.5 * np.sin(2 * np.pi * 500 * (1 + t.astype(int) % 10) * t)).astype(np.float32), (channels, 1))
 
 
 def make_film(path, seconds=1.0, fps=10, *, video="libx264", audio="aac", size=(64, 48), rate=RATE, layout="mono", times=None,

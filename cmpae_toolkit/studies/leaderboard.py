@@ -43,18 +43,18 @@ def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame])
         text = as_text(table)
         text["method"] = text["method"].map(escape.markdown)
         parts += [f"## {escape.markdown(title)}\n", text.to_markdown(index=False, disable_numparse=True) + "\n"]
-        parts += [_told(turned[title])]
+        parts += [_told(title, turned[title])]
     return "\n".join(parts)
 
 
-def _told(turned: pd.DataFrame) -> str:
+def _told(title: str, turned: pd.DataFrame) -> str:
     if turned.empty:
-        return "No pair of methods comes out the other way round than in print by more than its interval.\n"
+        return f"On {escape.markdown(title)} no pair comes out the other way round than in print by more than its interval.\n"
     pairs = [
         f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
         for better, worse, ours, low, high, printed in turned.map(lambda x: escape.markdown(x) if isinstance(x, str) else x).values
     ]
-    return "\n".join(["The other way round than in print, by more than the interval:\n", *pairs]) + "\n"
+    return "\n".join([f"On {escape.markdown(title)} the other way round than in print, by more than the interval:\n", *pairs]) + "\n"
 
 
 def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:

@@ -53,11 +53,12 @@ def test_of_a_clip_only_its_part_is_given(videos, tmp_path, name, codecs):  # no
     for second in (31, 32, 33):
         start = round((second + 0.2 - begins) * 8000)
         tone = np.abs(np.fft.rfft(sound[start : start + 4000])).argmax() * 2  # Hz: half a second
-        assert tone == pytest.approx(300 + 60 * second, abs=4)
+        assert tone == pytest.approx(500 * (1 + second % 10), abs=4)
     clips = replace(videos, ids=tuple(f"long_{t}_{t + 10}" for t in range(0, 10 * len(videos), 10)), filenames=None)
     page = export_html(make_run(videos, "paper"), clips, tmp_path / "page.html", [1, 3], media=tmp_path)
     starts = [video["film"]["start"] for video in content(page)[1]["videos"]]
-    assert all(0 <= start < 10 for start in starts) and page.stat().st_size < 500_000
+    assert all(0 <= start < 13 for start in starts)  # VP8 has a key frame every 128 pictures
+    assert page.stat().st_size < 700_000
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "absent"])

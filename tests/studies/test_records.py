@@ -14,7 +14,7 @@ from cmpae_toolkit.studies import records
 from cmpae_toolkit.studies.grid import Job
 from cmpae_toolkit.studies.identity import MANIFEST
 
-FROZEN = ("tables", "leave_one_out", "differences", "schedule_search", "improved_search", "evidence_study", "full_size")
+FROZEN = ("tables", "leave_one_out", "differences", "schedule_search", "improved_search", "evidence_study", "full_size", "films")
 
 
 def write(folder, name, **record):

@@ -212,8 +212,10 @@ def test_the_six_tables_of_the_stored_runs():
     names = ["small", "real_media", "simulated-ave", "simulated-avep"]
     made = tables.make_all(tables.NUMBERS, "tables", names)
     assert [table.number for table in made] == list(tables.NUMBERS)
-    seeds = {n: [int((table.frame["n"] == n).sum()) for table in made] for n in (5, 2, 1)}
-    assert seeds == {5: [12, 12, 0, 12, 28, 14], 2: [2, 2, 0, 2, 0, 0], 1: [20, 20, 11, 20, 28, 14]}  # rows with so many seeds
+    seeds = {n: [int((table.frame["n"] == n).sum()) for table in made] for n in (5, 3, 2, 1)}
+    assert seeds == {  # rows with so many seeds
+        5: [12, 12, 0, 12, 28, 14], 3: [12, 12, 6, 12, 28, 14], 2: [2, 2, 0, 2, 0, 0], 1: [7, 7, 4, 7, 0, 0],
+    }
     assert all("real_media" in table.title for table in (made[1], made[4], made[5]))
 
 
