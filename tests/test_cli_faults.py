@@ -303,7 +303,9 @@ def test_a_checkpoint_with_code_in_it(tmp_path, capsys):
 def test_interrupted_by_the_keyboard(tmp_path):
     """A real Ctrl-C in a real process: one line, no traceback."""
     command = [sys.executable, "-m", "cmpae_toolkit.cli", "train", "--data", "tiny", "--epochs", "500", "--out", str(tmp_path)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C, and so would this one
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
     deadline = time.time() + 100
     while not (tmp_path / _commands.on_runs.STATE).is_file() and time.time() < deadline:
         time.sleep(0.2)
