@@ -82,7 +82,6 @@ class PlainStep:
     def __init__(self, method: Method, device: torch.device, mixed_precision: bool = False) -> None:
         self.method, self.device, self.mixed_precision = method, device, mixed_precision
         self.optimizer = method.optimizer()
-        self.parameters = list(method.parameters())  # looking them up takes longer than some layers
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of an epoch; in place where a recorded graph reads it."""
@@ -100,12 +99,12 @@ class PlainStep:
     def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
         """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision, cache), wide_products(self.parameters):
+        with autocast(self.device, self.mixed_precision, cache), wide_products(self.method.parameters()):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
         loss.backward()
         if config.clip_gradient is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters, config.clip_gradient)
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), config.clip_gradient)
         self.optimizer.step()
         return {name: value.detach() for name, value in {"loss": loss, **named}.items()}
 

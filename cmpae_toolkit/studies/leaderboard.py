@@ -50,9 +50,10 @@ def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame])
 def _told(title: str, turned: pd.DataFrame) -> str:
     if turned.empty:
         return f"On {escape.markdown(title)} no pair comes out the other way round than in print by more than its interval.\n"
+    named = turned.assign(**{column: turned[column].map(escape.markdown) for column in ("better", "worse")})
     pairs = [
         f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
-        for better, worse, ours, low, high, printed in turned.map(lambda x: escape.markdown(x) if isinstance(x, str) else x).values
+        for better, worse, ours, low, high, printed in named.itertuples(index=False)
     ]
     return "\n".join([f"On {escape.markdown(title)} the other way round than in print, by more than the interval:\n", *pairs]) + "\n"
 
@@ -66,9 +67,9 @@ def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Seq
     tables = {}
     for title, (runs, scores) in _by_data(results, also).items():
         floors = pd.DataFrame(_floors(sources, title, scores))
-        printed = {shown: of[scores[0]] for shown, of in printed_beside(_table_of(title, scores)).items()}
         ranked = ranking(runs, scores)
-        tables[title] = pd.concat([ranked.assign(printed=ranked["method"].map(printed)), floors], ignore_index=True)
+        printed = ranked["method"].map(_printed(title, scores[0]))
+        tables[title] = pd.concat([ranked.assign(printed=printed), floors], ignore_index=True)
     return tables
 
 
@@ -80,8 +81,8 @@ def reversals(results: str | Path | Sequence[str | Path] = "tables") -> dict[str
     """
     found = {}
     for title, (runs, scores) in _by_data(results).items():
-        printed = {shown: of[scores[0]] for shown, of in printed_beside(_table_of(title, scores)).items() if shown in AS_PUBLISHED}
-        methods = [m for m in dict.fromkeys(runs["method"]) if m in printed]
+        printed = _printed(title, scores[0])
+        methods = [m for m in dict.fromkeys(runs["method"]) if m in printed and m in AS_PUBLISHED]
         values = [_values(runs[runs["method"] == m], scores[0]) for m in methods]
         means, drawn = np.array([v.mean() for v in values]), _resampled(values) if values else None
         pairs = []
@@ -113,11 +114,10 @@ def _by_data(results: str | Path | Sequence[str | Path], also: Sequence[str] = (
     return found
 
 
-def _table_of(title: str, scores: Sequence[str]) -> int:
-    """The paper's table whose data these are shaped like."""
-    if "accuracy" in scores:
-        return 3
-    return 4 if "avep" in title.lower() else 2
+def _printed(title: str, score: str) -> dict[str, float]:
+    """Method -> what the paper's table of data that are shaped like these prints as its score."""
+    number = 3 if score == "accuracy" else 4 if "avep" in title.lower() else 2
+    return {shown: scores[score] for shown, scores in printed_beside(number).items()}
 
 
 def ranking(runs: pd.DataFrame, scores: Sequence[str] = TYPE, seed: int = 0) -> pd.DataFrame:
