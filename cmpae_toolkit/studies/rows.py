@@ -18,7 +18,18 @@ from ..checkpoint import ASSETS, Run
 from ..errors import InputError
 from ..inference import evaluate, floors, score_table
 from . import statistics
-from .ablations import ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED, OTHER_LABELS, OTHERS, OUR_SCHEDULE, OWN_WEIGHTS, SAME, TABLE_5, TABLE_6
+from .ablations import (
+    ABLATIONS_OF_POOLED,
+    ABLATIONS_OF_RELEASED,
+    OTHER_LABELS,
+    OTHERS,
+    OUR_SCHEDULE,
+    OURS,
+    OWN_WEIGHTS,
+    SAME,
+    TABLE_5,
+    TABLE_6,
+)
 
 TEN = tuple(f"{level}.{name}" for level in metrics.LEVELS for name in metrics.SCORES)
 TYPE = tuple(f"{level}.type" for level in metrics.LEVELS)
@@ -29,7 +40,10 @@ SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of 
     "improved": ("CMPAE, preset improved", "CMPAE"),
     "backbone, JoMoLD's weights": ("JoMoLD, CMPAE's schedule", "JoMoLD"),
 } | {label: (f"{label}, its own schedule", label.partition(",")[0]) for of in (*OTHERS.values(), *OTHER_LABELS.values()) for label in of}
-SHOWN |= {f"{label}{OUR_SCHEDULE}": (f"{label}{OUR_SCHEDULE}", label) for of in OTHERS.values() for label in of if label != "JoMoLD"}
+SHOWN |= {
+    f"{label}{OUR_SCHEDULE}": (f"{label}{OUR_SCHEDULE}", label)
+    for of in (*OTHERS.values(), *OURS.values()) for label in of if label != "JoMoLD"
+}
 MORE_ABLATIONS = (OWN_WEIGHTS, ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED)  # below Table 5
 FULL_OF = {"released code": "released code", "opinions pooled": f"{FULL}, opinions pooled"}  # a row's kind -> its full model
 ABLATIONS: dict[int, Mapping[str, Mapping[str, Any]]] = {5: TABLE_5, 6: TABLE_6}
