@@ -17,7 +17,7 @@ from ..config import MethodConfig, config_for, presets
 from ..data.naming import default_name
 from ..errors import InputError
 from ..methods import get
-from .on_data import Doctor, Download, Extract, Films, Pack
+from .on_data import Doctor, Download, Extract, Films, Labels, Pack
 from .on_pages import Explorer, Watch
 from .on_runs import Evaluate, Predict, Train
 from .on_studies import Leaderboard, Methods, Study, Tables
@@ -25,7 +25,7 @@ from .on_studies import Leaderboard, Methods, Study, Tables
 VERBS: dict[str, type] = {
     verb.__name__.lower(): verb
     for verb in (
-        Doctor, Download, Films, Extract, Pack, Train, Predict, Evaluate, Explorer, Watch, Tables, Study, Leaderboard, Methods,
+        Doctor, Download, Films, Extract, Labels, Pack, Train, Predict, Evaluate, Explorer, Watch, Tables, Study, Leaderboard, Methods,
     )
 }
 

@@ -1,7 +1,8 @@
-"""The verbs about data sets: doctor, download, films, extract, pack."""
+"""The verbs about data sets: doctor, download, films, extract, labels, pack."""
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,27 @@ class Extract:
         if self.check is not None:
             print(f"\nCosine similarity with {self.check}:\n{compare(self.out, self.check).to_string(float_format='{:.4f}'.format)}")
         return 1 if report.failed else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(OnData):
+    """Make labels of the training snippets with CLIP and CLAP, as VALOR, LEAP and UWAV learn from.
+
+    The features must be those of `cmpae extract --networks clip-clap`. Thresholds are chosen on val, which needs timed labels.
+    """
+
+    out: Path  # the labels' folder: what --snippet-labels takes
+    sentences: Path | None = None  # JSON {"audio": {category: sentence}, "visual": {...}}; without it "A photo of ..." and the like
+
+    def run(self) -> None:
+        from ..extract import teachers
+        from ..methods import snippet_labels
+
+        sets = {split: self.load(split) for split in ("train", "val")}
+        sentences = None if self.sentences is None else teachers.read_sentences(self.sentences, sets["train"].categories)
+        told = snippet_labels.make(functools.partial(teachers.scores, sentences=sentences), sets["train"], sets["val"], self.out)
+        print(f"{self.out}: labels of {len(sets['train'])} videos. F on val, where the thresholds were chosen, under its weak labels:")
+        print(", ".join(f"{modality} {value:.1f} %" for modality, value in told["f_on_val"].items()))
 
 
 @dataclass(frozen=True, kw_only=True)

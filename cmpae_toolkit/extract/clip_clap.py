@@ -7,8 +7,9 @@ by the commit of their repository; the checksum of the file that was read goes i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from . import paper
 from .networks import Networks
 
 RATE, PICTURES, SIZE = 48_000, 8, 224  # Hz; pictures a snippet, for R(2+1)D; pixels of CLIP's picture
+MISSING = "CLIP and CLAP need transformers: `pip install 'cmpae-toolkit[clip]'`, or use other --networks."
 LONGEST = 10 * RATE  # samples that CLAP hears at once
 STREAMS = {"audio": "audio", "frames": "visual", "clip": "visual"}
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's pictures
@@ -53,7 +55,8 @@ def networks(device: str | None = None, motion: nn.Module | None = None) -> Netw
 
 
 def model(part: str) -> tuple[nn.Module, dict[str, str]]:
-    """The network "clip" or "clap", from `folder()` where it lies there, else through its library's loader; and what it is.
+    """The network "clip" that sees or "clap" that hears, from `folder()` where it lies there, else through its library's loader; and
+    what it is.
 
     Raises InputError where transformers is missing, the weights cannot be had, or their checksum is another.
     """
@@ -61,22 +64,44 @@ def model(part: str) -> tuple[nn.Module, dict[str, str]]:
         from transformers import ClapAudioModelWithProjection, CLIPVisionModelWithProjection
         from transformers.utils import cached_file
     except ImportError:
-        raise InputError("CLIP and CLAP need transformers: `pip install 'cmpae-toolkit[clip]'`, or use other --networks.") from None
+        raise InputError(MISSING) from None
     kind = {"clip": CLIPVisionModelWithProjection, "clap": ClapAudioModelWithProjection}[part]
     about, own = dict(MODELS[part]), folder() / part
-    place, revision = (str(own), {}) if own.is_dir() else (about["name"], {"revision": about["revision"]})
-    try:
+    names = ("model.safetensors", "pytorch_model.bin")
+
+    def loaded(place: str, **revision: str) -> tuple[nn.Module, str]:
         net = kind.from_pretrained(place, **revision)
-        names = ("model.safetensors", "pytorch_model.bin")
         files = (cached_file(place, name, _raise_exceptions_for_missing_entries=False, **revision) for name in names)
-        file = next(found for found in files if found)
-    except Exception as error:  # a hub, a disk and a damaged file raise nearly anything
-        text = f"could not be had ({type(error).__name__}): look at your connection, or put the model's folder to {own}"
-        raise InputError(f"{about['name']} {text}.") from None
+        return net, next(found for found in files if found)
+
+    net, file = _had(part, loaded)
     digest = sha256(Path(file))
     if not own.is_dir() and digest != about.get("sha256", digest):
         raise InputError(f"{file} has another sha256 than {about['name']} should: delete it, and it is fetched anew.")
-    return net, (about if revision else {"name": f"put into {own.name} by hand"}) | {"file": Path(file).name, "sha256": digest}
+    return net, ({"name": f"put into {own.name} by hand"} if own.is_dir() else about) | {"file": Path(file).name, "sha256": digest}
+
+
+def words(part: str) -> tuple[nn.Module, Any]:
+    """The network of "clip" or "clap" that reads, with its tokenizer, from the same place as `model`. Raises InputError as that does."""
+    try:
+        from transformers import AutoTokenizer, ClapTextModelWithProjection, CLIPTextModelWithProjection
+    except ImportError:
+        raise InputError(MISSING) from None
+    kind = {"clip": CLIPTextModelWithProjection, "clap": ClapTextModelWithProjection}[part]
+    net, tokenizer = _had(part, lambda place, **revision: (
+        kind.from_pretrained(place, **revision), AutoTokenizer.from_pretrained(place, **revision)
+    ))
+    return net.eval().requires_grad_(False), tokenizer
+
+
+def _had(part: str, load: Callable[..., Any]) -> Any:
+    """What `load(place, revision=...)` makes of the folder of one's own, or of the published repository."""
+    about, own = MODELS[part], folder() / part
+    try:
+        return load(str(own)) if own.is_dir() else load(about["name"], revision=about["revision"])
+    except Exception as error:  # a hub, a disk and a damaged file raise nearly anything
+        text = f"could not be had ({type(error).__name__}): look at your connection, or put the model's folder to {own}"
+        raise InputError(f"{about['name']} {text}.") from None
 
 
 class ClipClap:

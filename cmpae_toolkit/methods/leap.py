@@ -26,9 +26,9 @@ from ..errors import InputError
 from ..layers import masked
 from ..method import Batch, Evidence, Fit, Moment, Supervision
 from ..opinion import PointEstimate
-from .han import HAN
 from .mm_pyramid import Pyramid, QueryLayer
-from .valor import LABEL, check_snippet_labels, mean_by_modality, read_numbers, read_snippet_labels
+from .snippet_labels import LABEL, OnSnippetLabels, read_numbers
+from .valor import mean_by_modality
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LEAPConfig(HANConfig):
     decoder_layers: Count = 2  # of each modality
     label_vectors: str = ""  # an .npy file (category, width), see `vectors_of_names`; none: a fixed random vector for each name
     label_width: Count = 300  # of a name's vector
-    snippet_labels: str = ""  # a folder with audio/<id>.npy and visual/<id>.npy, each (snippet, category) in 0..1
+    snippet_labels: str = ""  # a folder of audio/<id>.npy and visual/<id>.npy, (snippet, category) in 0..1; "han": of a HAN trained first
     # what the similarity of sound and picture should be: events in common over all events (paper), or a count of common ones through
     # a sigmoid, with negative similarities cut off (released code)
     similarity: Literal["iou", "product"] = "iou"
@@ -78,7 +78,7 @@ class Decoder(nn.Module):
         return scores.transpose(1, 2), self.score(names).squeeze(-1)
 
 
-class LEAP(HAN):
+class LEAP(OnSnippetLabels):
     """An encoder, and a decoder of each modality whose queries are the categories' names; the joint answer is a hard union."""
 
     Config = LEAPConfig
@@ -99,11 +99,7 @@ class LEAP(HAN):
     @classmethod
     def prepare(cls, config: LEAPConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
         name_vectors(config, train_set.categories)
-        return Supervision({LABEL: read_snippet_labels(config.snippet_labels, train_set)})
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_snippet_labels(supervision)
+        return super().prepare(config, train_set, val_set, fit)
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None

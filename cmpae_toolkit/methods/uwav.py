@@ -19,13 +19,11 @@ from torch.nn import functional as F
 from .. import losses
 from .._fields import Count, Positive, Range, Share, Weight, Width
 from ..config import MODALITIES, DataSpec, StreamSpec
-from ..data.videoset import VideoSet
 from ..errors import InputError
 from ..layers import embeddings
-from ..method import Batch, Fit, Moment, Supervision
-from .valor import LABEL, VALOR, Decay, VALORConfig, check_snippet_labels, mean_by_modality, read_snippet_labels
-
-EVENTS = "events"  # (modality), how many events a training snippet has in the mean: the name of the constant in `Supervision`
+from ..method import Batch, Moment, Supervision
+from .snippet_labels import EVENTS
+from .valor import VALOR, Decay, VALORConfig, mean_by_modality
 
 
 @dataclass(frozen=True)
@@ -80,15 +78,8 @@ class UWAV(VALOR):
         self.embedding = nn.ModuleDict({m: SideBySide(spec.of_modality(m), *hidden[m]) for m in MODALITIES})
 
     @classmethod
-    def prepare(cls, config: UWAVConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        made = read_snippet_labels(config.snippet_labels, train_set)
-        exists = torch.ones(made.shape[:3]) if train_set.valid is None else torch.as_tensor(train_set.valid)
-        counts = ((made > 0.5).sum(-1) * exists).sum((0, 2)) / exists.sum((0, 2)).clamp_min(1)
-        return Supervision({LABEL: made}, {EVENTS: counts})
-
-    @classmethod
     def check(cls, supervision: Supervision) -> None:
-        check_snippet_labels(supervision)
+        super().check(supervision)
         if EVENTS not in supervision.constants:
             raise InputError(f"UWAV weighs snippets by how many events they have: the supervision needs the constant {EVENTS!r}.")
 

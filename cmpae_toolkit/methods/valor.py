@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import cos, pi
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,13 +21,10 @@ from torch.nn import functional as F
 from .. import labels, losses
 from .._fields import Count, Positive, Range, Share, Weight, Width
 from ..config import MODALITIES, DataSpec, HANConfig
-from ..data.videoset import VideoSet
-from ..errors import InputError
 from ..layers import HybridStack
-from ..method import Batch, Fit, Moment, Supervision
-from .han import HAN
+from ..method import Batch, Moment
+from .snippet_labels import LABEL, OnSnippetLabels
 
-LABEL = "snippet_label"  # (video, modality, snippet, category) in 0..1: the name of the target in `Supervision`
 Decay = Annotated[float, Range(0, 1, open_high=True)]
 PLUS: dict[str, Any] = dict(width=256, attention_layers=4, learning_rate=3e-4)  # VALOR+ and VALOR++
 
@@ -42,7 +38,7 @@ class VALORConfig(HANConfig):
     attention_heads: Count = 8  # of each layer
     attention_layers: Count = 1  # one after the other
     feed_forward_width: Width = 1024  # in each layer
-    snippet_labels: str = ""  # a folder with audio/<id>.npy and visual/<id>.npy, each (snippet, category) in 0..1
+    snippet_labels: str = ""  # a folder of audio/<id>.npy and visual/<id>.npy, (snippet, category) in 0..1; "han": of a HAN trained first
     visual_smoothing: Share = 1.0  # of the snippets' labels, like `audio_smoothing`
 
     epochs: Count = 60
@@ -57,7 +53,7 @@ class VALORConfig(HANConfig):
     clip_gradient: Positive | None = 1.0
 
 
-class VALOR(HAN):
+class VALOR(OnSnippetLabels):
     """HAN's heads on a stack of hybrid attention; the visual stream sees the sound that the same layer has just updated."""
 
     Config = VALORConfig
@@ -67,14 +63,6 @@ class VALOR(HAN):
         super().__init__(config, spec)
         sizes = (config.width, config.attention_dropout, config.attention_heads, config.feed_forward_width)
         self.hybrid_attention = HybridStack(config.attention_layers, *sizes)
-
-    @classmethod
-    def prepare(cls, config: VALORConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
-        return Supervision({LABEL: read_snippet_labels(config.snippet_labels, train_set)})
-
-    @classmethod
-    def check(cls, supervision: Supervision) -> None:
-        check_snippet_labels(supervision)
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """Cross-entropy of the joint answer with the weak label, and of each modality's snippets with the teachers' labels."""
@@ -111,44 +99,6 @@ def mean_by_modality(risks: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
         return {m: risks[:, i].mean() for i, m in enumerate(MODALITIES)}
     sums = (risks.mean(-1) * valid).sum((0, 2)) / valid.sum((0, 2)).clamp_min(1)
     return dict(zip(MODALITIES, sums, strict=True))
-
-
-def read_snippet_labels(folder: str | Path, video_set: VideoSet) -> Tensor:
-    """The labels of a set's snippets from `folder`/<modality>/<id>.npy: (video, modality, snippet, category), in 0..1, float32.
-
-    A file holds all snippets of a video or those that it has; a modality that a video lacks needs none. Raises InputError where a
-    file is missing, of another shape, or holds other numbers.
-    """
-    if not str(folder) or not Path(folder).is_dir():
-        raise InputError(f"labels of snippets are needed: set snippet_labels to their folder, {str(folder)!r} is none.")
-    snippets, categories = video_set.snippets, len(video_set.categories)
-    made = torch.zeros(len(video_set), len(MODALITIES), snippets, categories)
-    lengths = [snippets] * len(video_set) if video_set.lengths is None else video_set.lengths
-    for i, (name, length) in enumerate(zip(video_set.ids, lengths, strict=True)):
-        for m, modality in enumerate(MODALITIES):
-            if video_set.present is not None and not video_set.present[i, m]:
-                continue
-            path = Path(folder) / modality / f"{name}.npy"
-            array = read_numbers(path)
-            if array.shape not in ((snippets, categories), (length, categories)) or not ((array >= 0) & (array <= 1)).all():
-                raise InputError(f"{path} must hold labels in 0..1 of shape {(int(length), categories)}, one a snippet and category.")
-            made[i, m, :length] = torch.from_numpy(array[:length])
-    return made
-
-
-def read_numbers(path: Path) -> np.ndarray:
-    """The array of an `.npy` file in float32. Raises InputError where it is missing or holds anything else than numbers."""
-    try:
-        return np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, EOFError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read as an array of numbers ({str(error).splitlines()[0]}).") from None
-
-
-def check_snippet_labels(supervision: Supervision) -> None:
-    """Raises InputError where there are no labels of snippets, or any outside 0..1."""
-    made = supervision.targets.get(LABEL)
-    if made is None or not bool(((made >= 0) & (made <= 1)).all()):
-        raise InputError(f"this method learns from labels of snippets: the supervision needs {LABEL!r} with numbers in 0..1.")
 
 
 def snippets_of_clap(maps: np.ndarray, snippets: int = 10) -> np.ndarray:

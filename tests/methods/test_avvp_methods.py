@@ -15,7 +15,7 @@ from cmpae_toolkit.batches import autocast
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
-from cmpae_toolkit.methods import coleaf, cvcms, dhhn, get, leap, ma, uwav, valor
+from cmpae_toolkit.methods import coleaf, cvcms, dhhn, get, leap, ma, snippet_labels, uwav, valor
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
@@ -205,18 +205,18 @@ def test_snippet_labels_are_read_and_wrong_files_named(tiny, tmp_path):
         (tmp_path / modality).mkdir()
         for name in train_set.ids:
             np.save(tmp_path / modality / f"{name}.npy", np.full((10, len(train_set.categories)), 0.25))
-    assert (valor.read_snippet_labels(tmp_path, train_set) == 0.25).all()
+    assert (snippet_labels.read_snippet_labels(tmp_path, train_set) == 0.25).all()
     short = ma.replace(train_set, lengths=np.array([4, 10]), present=np.array([[True, True], [False, True]]))
     (tmp_path / "audio" / f"{train_set.ids[1]}.npy").unlink()
-    made = valor.read_snippet_labels(tmp_path, short)
+    made = snippet_labels.read_snippet_labels(tmp_path, short)
     assert not made[0, :, 4:].any() and not made[1, 0].any() and made[1, 1].all()
     with pytest.raises(InputError, match=train_set.ids[1]):
-        valor.read_snippet_labels(tmp_path, train_set)
+        snippet_labels.read_snippet_labels(tmp_path, train_set)
     np.save(tmp_path / "visual" / f"{train_set.ids[0]}.npy", np.full((10, len(train_set.categories)), 3.0))
     with pytest.raises(InputError, match="must hold labels"):
-        valor.read_snippet_labels(tmp_path, short)
+        snippet_labels.read_snippet_labels(tmp_path, short)
     with pytest.raises(InputError, match="set snippet_labels"):
-        valor.read_snippet_labels("", train_set)
+        snippet_labels.read_snippet_labels("", train_set)
 
 
 # ---- CVCMS ---------------------------------------------------------------------------------------------------------------------
