@@ -98,7 +98,7 @@ def test_options_of_load_are_options_of_the_command(capsys):
 
 
 def test_help_of_every_command(capsys):
-    named = "doctor download films extract pack train predict evaluate explorer watch tables study leaderboard methods"
+    named = "doctor download films extract labels pack train predict evaluate explorer watch tables study leaderboard methods"
     assert set(_commands.VERBS) == set(named.split())
     for verb in _commands.VERBS:
         assert f"cmpae {verb}" in help_of([verb], capsys)

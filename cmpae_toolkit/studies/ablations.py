@@ -20,12 +20,18 @@ OTHERS = {  # task -> label -> method
     "parsing": _BOTH | {"MA": "ma", "MM-Pyramid": "mm_pyramid", "CVCMS": "cvcms", "DHHN": "dhhn", "CoLeaF": "coleaf"},
     "localization": _BOTH | {"AVEL": "avel", "PSP": "psp", "CMRAN": "cmran", "CMBS": "cmbs"},
 }
-OURS = {  # the same for methods that are ours, after an idea of others: they have no schedule but CMPAE's
-    "parsing": {"CMBS's idea (ours)": "cmbs_parsing", "AVEL's idea (ours)": "avel_parsing", "AVSDN's idea (ours)": "avsdn_parsing"},
+_Changed = dict[str, dict[str, tuple[str, dict[str, Any]]]]  # task -> label -> method and changes
+# What no authors have published, on CMPAE's schedule alone: ideas of others on LLP's task; other teachers than CLIP and CLAP
+OURS: _Changed = {
+    "parsing": {
+        "CMBS's idea (ours)": ("cmbs_parsing", {}), "AVEL's idea (ours)": ("avel_parsing", {}),
+        "AVSDN's idea (ours)": ("avsdn_parsing", {}),
+        **{f"{label}, HAN's labels (ours)": (label.lower(), dict(snippet_labels="han")) for label in ("VALOR", "LEAP", "UWAV")},
+    },
     "localization": {},
 }
-# Methods that are published with MA's labels and with weak ones, on the other of the two: label -> method and changes
-OTHER_LABELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+# Methods that are published with MA's labels and with weak ones, on the other of the two
+OTHER_LABELS: _Changed = {
     "parsing": {
         "MA, weak labels": ("ma", dict(label_source="weak")), "MM-Pyramid, MA's labels": ("mm_pyramid", dict(label_source="exchange")),
         "CVCMS, weak labels": ("cvcms", dict(label_source="weak")), "DHHN, weak labels": ("dhhn", WEAK),
@@ -54,11 +60,13 @@ def table_runs(data_name: str) -> dict[str, MethodConfig]:
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
     others = {label: _as_published(get(method), base) for label, method in OTHERS[base.task].items()}
-    on_ours = others | {label: _as_published(get(method), base) for label, method in OURS[base.task].items()}
-    others |= {label: _as_published(get(m), base).changed(**changes) for label, (m, changes) in OTHER_LABELS[base.task].items()}
+    of_ours, of_labels = (
+        {label: _as_published(get(method), base).changed(**changes) for label, (method, changes) in rows[base.task].items()}
+        for rows in (OURS, OTHER_LABELS)
+    )
     ours = dict(milestones=(), schedule=base.schedule, warm_up_epochs=base.warm_up_epochs, **kept)
-    others |= {f"{label}{OUR_SCHEDULE}": config.adopting(**ours) for label, config in on_ours.items() if label != "JoMoLD"}
-    return ablations | others | released | {"improved": base.changed(**IMPROVED)}
+    on_ours = {f"{label}{OUR_SCHEDULE}": config.adopting(**ours) for label, config in (others | of_ours).items() if label != "JoMoLD"}
+    return ablations | others | of_labels | on_ours | released | {"improved": base.changed(**IMPROVED)}
 
 
 def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:

@@ -277,16 +277,17 @@ def test_rows_of_one_data_set_share_their_schedule():
             ours = f"{label}{ablations.OUR_SCHEDULE}"
             assert method == "jomold" or set(runs[ours].difference(published)) <= {*SCHEDULE, "milestones", "schedule", "warm_up_epochs"}
             assert method == "jomold" or all(getattr(runs[ours], f) == getattr(runs[FULL], f) for f in ("epochs", "learning_rate", "decay"))
-        for label, method in ablations.OURS["parsing"].items():  # nobody published a schedule of these
+        for label, (method, changes) in ablations.OURS["parsing"].items():  # nobody published a schedule of these
             on_ours = runs[f"{label}{ablations.OUR_SCHEDULE}"]
             assert label not in runs and on_ours.method == method and on_ours.epochs == runs[FULL].epochs
+            assert all(getattr(on_ours, field) == value for field, value in changes.items())
         for label, (method, changes) in ablations.OTHER_LABELS["parsing"].items():  # other labels, and nothing else
             assert set(runs[label].difference(runs[label.partition(",")[0]])) == set(changes) and runs[label].method == method
     psp, avel = (table_runs("simulated-ave")[label] for label in ("PSP", "AVEL"))  # 300 epochs, less after 80 and 160; 250 and 277
     assert (psp.epochs, psp.milestones, avel.epochs, avel.decay_epochs) == (40, (11, 21), 40, 44)
     assert table_runs("my_folder")[FULL] == presets["paper"] and table_runs("real_media")[FULL].width == 128
     both = set(OTHERS["parsing"]) & set(OTHERS["localization"])
-    of_others = {*OTHERS["parsing"], *OTHERS["localization"], *ablations.OURS["parsing"]}
+    of_others = {*OTHERS["parsing"], *OTHERS["localization"], *(label.partition(",")[0] for label in ablations.OURS["parsing"])}
     ave, parsing = ({label for label in table_runs(n) if label.partition(",")[0] not in of_others} for n in ("simulated-ave", "small"))
     assert ave == parsing
     assert both == {"JoMoLD", "HAN"} and {get(m).tasks for m in OTHERS["localization"].values()} >= {frozenset({"localization"})}
