@@ -15,13 +15,17 @@ import pandas as pd
 
 from ..errors import InputError
 from . import escape
+from .ablations import OUR_SCHEDULE
 from .records import FLOORS, collect, read
 from .rows import FULL, SHOWN, TYPE, printed_beside
 from .statistics import CONFIDENCE, RESAMPLES
 
 SHORT = {"segment.type": "type F, segments", "event.type": "type F, events", "accuracy": "accuracy"}
 COST = {"parameters": "parameters, thousands", "seconds": "seconds a run"}
-AS_PUBLISHED = {shown for label, (shown, in_print) in SHOWN.items() if label in (in_print, FULL)}  # one row for each printed one
+SCHEDULES = {  # whose schedule a method is on -> one row of ours for each printed one
+    "its authors'": {shown for label, (shown, in_print) in SHOWN.items() if label in (in_print, FULL)},
+    "CMPAE's": {shown for shown, _ in SHOWN.values() if shown.endswith(OUR_SCHEDULE)} | {SHOWN[FULL][0]},
+}
 ABOUT = """\
 # Leaderboard
 
@@ -48,14 +52,17 @@ def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame])
 
 
 def _told(title: str, turned: pd.DataFrame) -> str:
-    if turned.empty:
-        return f"On {escape.markdown(title)} no pair comes out the other way round than in print by more than its interval.\n"
-    named = turned.assign(**{column: turned[column].map(escape.markdown) for column in ("better", "worse")})
-    pairs = [
-        f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
-        for better, worse, ours, low, high, printed in named.itertuples(index=False)
-    ]
-    return "\n".join([f"On {escape.markdown(title)} the other way round than in print, by more than the interval:\n", *pairs]) + "\n"
+    title, named = escape.markdown(title), turned.assign(**{column: turned[column].map(escape.markdown) for column in ("better", "worse")})
+    lines = []
+    for schedule in SCHEDULES:
+        pairs = named.loc[named["schedule"] == schedule, "better":]
+        told = "the other way round than in print, by more than the interval:" if len(pairs) else "no pair is so surely turned round."
+        lines.append(f"On {title}, each method on {schedule} schedule, {told}\n")
+        lines += [
+            f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
+            for better, worse, ours, low, high, printed in pairs.itertuples(index=False)
+        ] + [""] * bool(len(pairs))
+    return "\n".join(lines)
 
 
 def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
@@ -76,22 +83,23 @@ def leaderboard(results: str | Path | Sequence[str | Path] = "tables", also: Seq
 def reversals(results: str | Path | Sequence[str | Path] = "tables") -> dict[str, pd.DataFrame]:
     """Title of the data -> pairs of methods that come out the other way round than in print, by more than the interval.
 
-    Columns: better, worse, and in percent points of the first score the difference, its low and high end, and how far "better" is
-    below in print. Only rows on their authors' schedule and labels are compared, and CMPAE's preset `paper`.
+    Columns: whose schedule both are on, better, worse, and in percent points of the first score the difference, its low and high
+    end, and how far "better" is below in print. Of CMPAE the preset `paper` is compared, of others the row with their authors' labels.
     """
     found = {}
     for title, (runs, scores) in _by_data(results).items():
-        printed = _printed(title, scores[0])
-        methods = [m for m in dict.fromkeys(runs["method"]) if m in printed and m in AS_PUBLISHED]
-        values = [_values(runs[runs["method"] == m], scores[0]) for m in methods]
-        means, drawn = np.array([v.mean() for v in values]), _resampled(values) if values else None
-        pairs = []
-        for i, j in ((i, j) for i, a in enumerate(methods) for j, b in enumerate(methods) if printed[a] < printed[b]):
-            low, high = np.quantile(drawn[:, i] - drawn[:, j], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-            if low > 0:
-                pairs.append((methods[i], methods[j], means[i] - means[j], low, high, printed[methods[j]] - printed[methods[i]]))
-        table = pd.DataFrame(pairs, columns=["better", "worse", "difference", "low", "high", "printed below"])
-        found[title] = table.sort_values("difference", ascending=False, ignore_index=True)
+        printed, pairs = _printed(title, scores[0]), []
+        for schedule, rows in SCHEDULES.items():
+            methods = [m for m in dict.fromkeys(runs["method"]) if m in printed and m in rows]
+            values = [_values(runs[runs["method"] == m], scores[0]) for m in methods]
+            means, drawn = np.array([v.mean() for v in values]), _resampled(values) if values else None
+            for i, j in ((i, j) for i, a in enumerate(methods) for j, b in enumerate(methods) if printed[a] < printed[b]):
+                low, high = np.quantile(drawn[:, i] - drawn[:, j], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+                if low > 0:
+                    below = printed[methods[j]] - printed[methods[i]]
+                    pairs.append((schedule, methods[i], methods[j], means[i] - means[j], low, high, below))
+        table = pd.DataFrame(pairs, columns=["schedule", "better", "worse", "difference", "low", "high", "printed below"])
+        found[title] = table.sort_values(["schedule", "difference"], ascending=[False, False], ignore_index=True)
     return found
 
 
