@@ -81,7 +81,7 @@ class Leaderboard:
 
 @dataclass(frozen=True, kw_only=True)
 class Methods:
-    """List the methods that `train --method` knows: name, tasks, parameters at full size for LLP, paper."""
+    """List the methods that `train --method` knows: name, tasks, size and arithmetic for LLP, paper."""
 
     def run(self) -> None:
         from . import printing

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from .. import metrics
 from ..config import DataSpec, StreamSpec
@@ -23,20 +25,32 @@ LLP = DataSpec(
 
 
 def method_table() -> pd.DataFrame:
-    """A row for each method: name, paper, tasks, and its parameters at the default size on features of LLP's shapes."""
+    """A row for each method: name, tasks, paper, and on features of LLP's shapes at the default size its parameters and the
+    arithmetic of one video's answer, in 10^9 floating-point operations of its matrix products."""
     rows = []
     for name in METHODS:
         method = get(name)
-        rows.append({"method": name, "tasks": ", ".join(sorted(method.tasks)), "parameters": _size(method), "paper": method.paper})
+        size, work = _cost(method)
+        rows.append({"method": name, "tasks": ", ".join(sorted(method.tasks)), "parameters": size, "GFLOP": work, "paper": method.paper})
     return pd.DataFrame(rows)
 
 
-def _size(method: type[Method]) -> str:
+def _cost(method: type[Method]) -> tuple[str, str]:
     try:
-        with torch.device("meta"):  # counts only: nothing is drawn or kept
-            return f"{sum(parameter.numel() for parameter in method(method.Config(), LLP).parameters()):,}"
+        size, work = _counted(method, "meta")  # nothing is drawn or multiplied
+    except NotImplementedError:  # what is computed hangs on the numbers
+        size, work = _counted(method, "cpu")
     except InputError:
-        return "needs other features"
+        return "needs other features", ""
+    return f"{size:,}", f"{work / 1e9:.2f}"
+
+
+def _counted(method: type[Method], device: str) -> tuple[int, int]:
+    """The parameters, and the floating-point operations of the matrix products behind one video's answer."""
+    with torch.device(device), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model = method(method.Config(), LLP).eval()
+        model({name: torch.zeros(1, LLP.snippets * s.per_snippet, s.width) for name, s in LLP.streams.items()})
+    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
 
 
 def scores(table: pd.DataFrame) -> str:

@@ -32,8 +32,10 @@ class OnSnippetLabels(HAN):
 
     @classmethod
     def stage(cls, config: HANConfig) -> HANConfig | None:
-        """The HAN that is trained first, as it was published, in this method's width; None where labels are read."""
-        return HANConfig(width=config.width, seed=config.seed) if config.snippet_labels == BY_HAN else None
+        """The HAN that is trained first, as published but in this method's width and batches; None where labels are read."""
+        if config.snippet_labels != BY_HAN:
+            return None
+        return HANConfig(width=config.width, batch_size=config.batch_size, seed=config.seed)
 
     @classmethod
     def prepare(cls, config: HANConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:

@@ -13,7 +13,7 @@ from cmpae_toolkit.methods import get, snippet_labels
 from cmpae_toolkit.studies.grid import Job, run_grid
 from cmpae_toolkit.train import fit
 
-QUICK = dict(width=8, epochs=1, attention_heads=2, snippet_labels="han")
+QUICK = dict(width=8, batch_size=32, epochs=1, attention_heads=2, snippet_labels="han")
 
 
 def f_of(score, occurs, threshold):
@@ -91,7 +91,7 @@ def test_labels_of_a_han_trained_first(name, tiny):
 
     made = get(name).prepare(config, train_set, val_set, trained)
     label = made.targets["snippet_label"]
-    assert stages == [get("han").Config(width=8)] and get(name).stage(config.changed(snippet_labels="")) is None
+    assert stages == [get("han").Config(width=8, batch_size=32)] and get(name).stage(config.changed(snippet_labels="")) is None
     assert label.shape == (len(train_set), 2, 10, len(train_set.categories)) and set(label.unique().tolist()) <= {0.0, 1.0}
     assert not label.permute(0, 3, 1, 2)[torch.as_tensor(train_set.weak_labels) < 0.5].any()
     assert made.constants["events"] == pytest.approx(label.sum(-1).mean((0, 2)))
