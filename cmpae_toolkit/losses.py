@@ -28,8 +28,13 @@ def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor
     >>> binary_cross_entropy(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0])).tolist()  # log 2
     [0.6931..., 0.6931...]
     """
-    p = probability.clamp(SMALLEST, 1 - SMALLEST)
+    p = at_least_float32(probability).clamp(SMALLEST, 1 - SMALLEST)
     return -(label * p.log() + (1 - label) * (1 - p).log())
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """For what ends next to 0 or 1, which bfloat16 does not resolve: under autocast 1 - `SMALLEST` would be 1."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digamma") -> Float[Tensor, "*any"]:

@@ -26,6 +26,15 @@ def scalar(x):
     return torch.tensor(x, dtype=torch.float64)
 
 
+def test_cross_entropy_of_a_half_precision_answer_is_finite():
+    """1 - 1e-7 is 1 in bfloat16, and the logarithm of what is left was minus infinity, times a label of 0."""
+    probability = torch.tensor([1.0, 1.0, 0.0, 0.5], dtype=torch.bfloat16, requires_grad=True)
+    risk = losses.binary_cross_entropy(probability, torch.tensor([1.0, 0.0, 1.0, 1.0]))
+    risk.sum().backward()
+    assert risk.tolist() == pytest.approx([0, -math.log(1e-7), -math.log(1e-7), math.log(2)], abs=0.2)
+    assert torch.isfinite(probability.grad).all()
+
+
 @pytest.mark.parametrize(
     ("psi", "label", "expected"),
     [

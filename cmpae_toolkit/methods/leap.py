@@ -110,7 +110,7 @@ class LEAP(OnSnippetLabels):
         seen = (None, None) if valid is None else valid.unbind(1)
         parts = [decoder(names, x, s) for decoder, x, s in zip(self.decoders.values(), inputs, seen, strict=True)]
         # in float32 also under autocast: the hard joint answer is 1, which the losses keep away from 1 by less than bfloat16 resolves
-        snippet, video = (at_least_float32(torch.stack(logits, dim=1)).sigmoid() for logits in zip(*parts, strict=True))
+        snippet, video = (losses.at_least_float32(torch.stack(logits, dim=1)).sigmoid() for logits in zip(*parts, strict=True))
         video = masked(video, None if valid is None else valid.any(2))
         joint = (video >= 0.5).any(1).to(video)
         return Evidence(*map(PointEstimate, (snippet, video, joint)), features=attended, valid=valid)
@@ -130,10 +130,6 @@ class LEAP(OnSnippetLabels):
             pairs = None if batch.valid is None else batch.valid[:, 0].unsqueeze(2) & batch.valid[:, 1].unsqueeze(1)
             named["similarity"] = squares.mean() if pairs is None else (squares * pairs).sum() / pairs.sum().clamp_min(1)
         return named
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def iou(wanted: Tensor) -> Tensor:
