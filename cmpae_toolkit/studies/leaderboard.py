@@ -98,7 +98,8 @@ def reversals(results: str | Path | Sequence[str | Path] = "tables") -> dict[str
                 if low > 0:
                     below = printed[methods[j]] - printed[methods[i]]
                     pairs.append((schedule, methods[i], methods[j], means[i] - means[j], low, high, below))
-        table = pd.DataFrame(pairs, columns=["schedule", "better", "worse", "difference", "low", "high", "printed below"])
+        numbers = dict.fromkeys(["difference", "low", "high", "printed below"], float)
+        table = pd.DataFrame(pairs, columns=["schedule", "better", "worse", *numbers]).astype(numbers)
         found[title] = table.sort_values(["schedule", "difference"], ascending=[False, False], ignore_index=True)
     return found
 
