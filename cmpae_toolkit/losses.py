@@ -33,7 +33,11 @@ def binary_cross_entropy(probability: Float[Tensor, "*any"], label: Float[Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """For what ends next to 0 or 1, which bfloat16 does not resolve: under autocast 1 - `SMALLEST` would be 1."""
+    """For what ends next to 0 or 1, which bfloat16 does not resolve: under autocast 1 - `SMALLEST` would be 1.
+
+    >>> at_least_float32(torch.ones(1, dtype=torch.bfloat16)).dtype, at_least_float32(torch.ones(1, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
