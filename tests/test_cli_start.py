@@ -129,7 +129,6 @@ def test_methods(capsys):
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "5,383,293" in rows["cmpae"] and "CVPR 2023" in rows["cmpae"] and "localization, parsing" in rows["han"]
     assert {"jomold", "linear_probe"} <= rows.keys()
-    # an audio and a visual layer a snippet, 2 operations a product: (10 x 128 + 10 x 512) x categories
     work = {name: float(re.search(r" (\d+\.\d\d) ", line)[1]) for name, line in rows.items() if name != "method"}
     assert work["han"] == work["jomold"] < work["cmpae"] < work["mm_pyramid"] and work["linear_probe"] < 0.01
 

@@ -10,6 +10,7 @@ from ..config import BACKBONE, IMPROVED, JOMOLD, RELEASED, MethodConfig, config_
 from ..method import Method
 from ..methods import get
 from ..methods.dhhn import WEAK
+from ..methods.snippet_labels import BY_HAN
 
 SCHEDULE = ("width", "batch_size", "learning_rate", "epochs", "estimator_epochs", "decay", "decay_epochs")  # alike in Tables 5, 6
 # Other methods keep the learning rate, its decay, the epochs and all else that their authors published; the size is the data set's
@@ -26,7 +27,7 @@ OURS: _Changed = {
     "parsing": {
         "CMBS's idea (ours)": ("cmbs_parsing", {}), "AVEL's idea (ours)": ("avel_parsing", {}),
         "AVSDN's idea (ours)": ("avsdn_parsing", {}),
-        **{f"{label}, HAN's labels (ours)": (label.lower(), dict(snippet_labels="han")) for label in ("VALOR", "LEAP", "UWAV")},
+        **{f"{label}, HAN's labels (ours)": (label.lower(), dict(snippet_labels=BY_HAN)) for label in ("VALOR", "LEAP", "UWAV")},
     },
     "localization": {},
 }
