@@ -22,13 +22,17 @@ OTHERS = {  # task -> label -> method
     "localization": _BOTH | {"AVEL": "avel", "PSP": "psp", "CMRAN": "cmran", "CMBS": "cmbs"},
 }
 _Changed = dict[str, dict[str, tuple[str, dict[str, Any]]]]  # task -> label -> method and changes
-# What no authors have published, on CMPAE's schedule alone: ideas of others on LLP's task; other teachers than CLIP and CLAP
+# Ideas of others on LLP's task, for which no authors have published a schedule: on CMPAE's alone
 OURS: _Changed = {
     "parsing": {
         "CMBS's idea (ours)": ("cmbs_parsing", {}), "AVEL's idea (ours)": ("avel_parsing", {}),
         "AVSDN's idea (ours)": ("avsdn_parsing", {}),
-        **{f"{label}, HAN's labels (ours)": (label.lower(), dict(snippet_labels=BY_HAN)) for label in ("VALOR", "LEAP", "UWAV")},
     },
+    "localization": {},
+}
+# Methods that learn from labels of snippets, which HAN makes here in place of CLIP and CLAP
+HAN_LABELS: _Changed = {
+    "parsing": {f"{label}, HAN's labels (ours)": (label.lower(), dict(snippet_labels=BY_HAN)) for label in ("VALOR", "LEAP", "UWAV")},
     "localization": {},
 }
 # Methods that are published with MA's labels and with weak ones, on the other of the two
@@ -61,13 +65,13 @@ def table_runs(data_name: str) -> dict[str, MethodConfig]:
     kept = {name: getattr(base, name) for name in SCHEDULE}
     released = {label: base.changed(**RELEASED | changes | kept) for label, changes in ABLATIONS_OF_RELEASED.items()}
     others = {label: _as_published(get(method), base) for label, method in OTHERS[base.task].items()}
-    of_ours, of_labels = (
+    of_ours, of_labels, of_han = (
         {label: _as_published(get(method), base).changed(**changes) for label, (method, changes) in rows[base.task].items()}
-        for rows in (OURS, OTHER_LABELS)
+        for rows in (OURS, OTHER_LABELS, HAN_LABELS)
     )
     ours = dict(milestones=(), schedule=base.schedule, warm_up_epochs=base.warm_up_epochs, **kept)
-    on_ours = {f"{label}{OUR_SCHEDULE}": config.adopting(**ours) for label, config in (others | of_ours).items() if label != "JoMoLD"}
-    return ablations | others | of_labels | on_ours | released | {"improved": base.changed(**IMPROVED)}
+    changed = {f"{label}{OUR_SCHEDULE}": c.adopting(**ours) for label, c in (others | of_ours | of_han).items() if label != "JoMoLD"}
+    return ablations | others | of_labels | of_han | changed | released | {"improved": base.changed(**IMPROVED)}
 
 
 def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:
@@ -77,7 +81,8 @@ def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:
 
 
 def _shortened(config: MethodConfig) -> MethodConfig:
-    """A schedule of more than `LONGEST` epochs, such as the 200 to 300 of AVE's methods, drawn together to as many, its decay with it."""
+    """A schedule of more than `LONGEST` epochs, such as the 200 to 300 of AVE's methods, drawn together to as many, with its decay and
+    its warm-up."""
     def fewer(epochs: int) -> int:
         return max(1, round(epochs * LONGEST / config.epochs))
 
@@ -85,7 +90,8 @@ def _shortened(config: MethodConfig) -> MethodConfig:
         return config
     milestones = getattr(config, "milestones", ())  # where there are any, they decide
     decay = dict(milestones=tuple(map(fewer, milestones))) if milestones else dict(decay_epochs=fewer(config.decay_epochs))
-    return config.changed(epochs=LONGEST, **decay)
+    warm_up = dict(warm_up_epochs=fewer(config.warm_up_epochs)) if config.warm_up_epochs else {}
+    return config.changed(epochs=LONGEST, **decay, **warm_up)
 
 
 # Size of the studies on data that are not simulated: a quarter of the paper's width, so that a grid fits a laptop

@@ -21,6 +21,7 @@ from . import statistics
 from .ablations import (
     ABLATIONS_OF_POOLED,
     ABLATIONS_OF_RELEASED,
+    HAN_LABELS,
     OTHER_LABELS,
     OTHERS,
     OUR_SCHEDULE,
@@ -40,9 +41,10 @@ SHOWN = {  # label of runs -> row of Tables 1 to 4, and what the paper's row of 
     "improved": ("CMPAE, preset improved", "CMPAE"),
     "backbone, JoMoLD's weights": ("JoMoLD, CMPAE's schedule", "JoMoLD"),
 } | {label: (f"{label}, its own schedule", label.partition(",")[0]) for of in (*OTHERS.values(), *OTHER_LABELS.values()) for label in of}
+SHOWN |= {label: (f"{label}, its own schedule", label) for of in HAN_LABELS.values() for label in of}
 SHOWN |= {
     f"{label}{OUR_SCHEDULE}": (f"{label}{OUR_SCHEDULE}", label)
-    for of in (*OTHERS.values(), *OURS.values()) for label in of if label != "JoMoLD"
+    for of in (*OTHERS.values(), *OURS.values(), *HAN_LABELS.values()) for label in of if label != "JoMoLD"
 }
 MORE_ABLATIONS = (OWN_WEIGHTS, ABLATIONS_OF_POOLED, ABLATIONS_OF_RELEASED)  # below Table 5
 FULL_OF = {"released code": "released code", "opinions pooled": f"{FULL}, opinions pooled"}  # a row's kind -> its full model

@@ -281,13 +281,20 @@ def test_rows_of_one_data_set_share_their_schedule():
             on_ours = runs[f"{label}{ablations.OUR_SCHEDULE}"]
             assert label not in runs and on_ours.method == method and on_ours.epochs == runs[FULL].epochs
             assert all(getattr(on_ours, field) == value for field, value in changes.items())
+        for label, (method, changes) in ablations.HAN_LABELS["parsing"].items():  # published schedules, and CMPAE's
+            own, on_ours = runs[label], runs[f"{label}{ablations.OUR_SCHEDULE}"]
+            assert own.method == method and own.learning_rate == get(method).Config().learning_rate and own.epochs <= ablations.LONGEST
+            assert on_ours.learning_rate == runs[FULL].learning_rate and all(getattr(own, f) == v for f, v in changes.items())
         for label, (method, changes) in ablations.OTHER_LABELS["parsing"].items():  # other labels, and nothing else
             assert set(runs[label].difference(runs[label.partition(",")[0]])) == set(changes) and runs[label].method == method
     psp, avel = (table_runs("simulated-ave")[label] for label in ("PSP", "AVEL"))  # 300 epochs, less after 80 and 160; 250 and 277
     assert (psp.epochs, psp.milestones, avel.epochs, avel.decay_epochs) == (40, (11, 21), 40, 44)
+    valor, uwav = (table_runs("small")[f"{label}, HAN's labels (ours)"] for label in ("VALOR", "UWAV"))  # of 60 and of 80 epochs
+    assert (valor.epochs, valor.warm_up_epochs, uwav.warm_up_epochs) == (40, 7, 5)
     assert table_runs("my_folder")[FULL] == presets["paper"] and table_runs("real_media")[FULL].width == 128
     both = set(OTHERS["parsing"]) & set(OTHERS["localization"])
-    of_others = {*OTHERS["parsing"], *OTHERS["localization"], *(label.partition(",")[0] for label in ablations.OURS["parsing"])}
+    ours = {**ablations.OURS["parsing"], **ablations.HAN_LABELS["parsing"]}
+    of_others = {*OTHERS["parsing"], *OTHERS["localization"], *(label.partition(",")[0] for label in ours)}
     ave, parsing = ({label for label in table_runs(n) if label.partition(",")[0] not in of_others} for n in ("simulated-ave", "small"))
     assert ave == parsing
     assert both == {"JoMoLD", "HAN"} and {get(m).tasks for m in OTHERS["localization"].values()} >= {frozenset({"localization"})}
