@@ -155,7 +155,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{path} is missing: give the folder that training wrote.") from None
+        raise InputError(f"{path} is missing.") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({error}): it was damaged or cut short.") from None
 
@@ -165,7 +165,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open  # here, since data sets are read without torch
 
     if not path.is_file():
-        raise InputError(f"{path} is missing: give the folder that training wrote.")
+        raise InputError(f"{path} is missing.")
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

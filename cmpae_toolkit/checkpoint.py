@@ -75,6 +75,9 @@ def load_run(folder: str | Path) -> Run:
     128
     """
     folder = Path(folder)
+    for file in (folder / CONFIG, folder / MODEL):
+        if not file.is_file():
+            raise InputError(f"{file} is missing: give the folder that training wrote.")
     description = read_json(folder / CONFIG)
     try:
         method, spec = get(description.get("method", "cmpae")), DataSpec.from_dict(description["spec"])
