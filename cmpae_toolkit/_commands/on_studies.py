@@ -22,6 +22,7 @@ class Tables:
     numbers: tyro.conf.Positional[tuple[Literal[1, 2, 3, 4, 5, 6], ...]] = ()  # which tables; without any all six
     data: tuple[str, ...] = field(default_factory=lambda: (default_name(),))  # names or folders
     seeds: int = 5  # runs of each row, with the seeds from 0 on
+    methods: tuple[str, ...] = ()  # train these alone, by their names in `cmpae methods`; without any all
     results: Path = Path("runs/tables")  # the folder of the runs
     out: Path | None = None  # the folder of the tables; without it that of the runs
     stored: Flag = False  # train nothing: only read the runs that are there
@@ -35,7 +36,7 @@ class Tables:
 
         numbers, out = self.numbers or tables.NUMBERS, self.out or self.results
         if not self.stored:
-            planned = tables.jobs_for(numbers, self.data, range(self.seeds))
+            planned = tables.jobs_for(numbers, self.data, range(self.seeds), self.methods)
             how = {"workers": self.workers, "threads": self.threads, "device": self.device, "scheduler": self.scheduler}
             grid.run_grid(planned, self.results, **how)
             for name in self.data:

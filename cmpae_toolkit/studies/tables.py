@@ -80,11 +80,25 @@ class Table:
         return made
 
 
-def jobs_for(numbers: Iterable[int], data_names: Iterable[str], seeds: Iterable[int]) -> list[Job]:
-    """The runs that these tables show, seed by seed, each once."""
-    names, numbers = list(data_names), tuple(numbers)
-    wanted = {name: [label for label in table_runs(name) if any(label in labels_of(n) for n in numbers)] for name in names}
-    return [Job(label, table_runs(name)[label].changed(seed=seed), name) for seed in seeds for name in names for label in wanted[name]]
+def jobs_for(numbers: Iterable[int], data_names: Iterable[str], seeds: Iterable[int], of: Iterable[str] = ()) -> list[Job]:
+    """The runs that these tables show, seed by seed, each once.
+
+    `of`: names of methods, whose runs alone are wanted; none: all. Raises InputError where none of the rows is of these.
+
+    >>> [job.variant for job in jobs_for([3], ["simulated-ave"], [0], ["psp"])]
+    ['PSP', "PSP, CMPAE's schedule"]
+    """
+    names, numbers, of = list(data_names), tuple(numbers), tuple(of)
+    runs = {name: table_runs(name) for name in names}
+    wanted = {
+        name: [
+            label for label, config in rows.items()
+            if any(label in labels_of(n) for n in numbers) and (not of or config.method in of)
+        ] for name, rows in runs.items()
+    }
+    if not any(wanted.values()):
+        raise InputError(f"no row of Table {', '.join(map(str, numbers))} on {', '.join(names)} is of {', '.join(of)}: see `cmpae methods`.")
+    return [Job(label, runs[name][label].changed(seed=seed), name) for seed in seeds for name in names for label in wanted[name]]
 
 
 def labels_of(number: int) -> tuple[str, ...]:

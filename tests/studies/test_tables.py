@@ -323,6 +323,16 @@ def test_unknown_table():
         tables.labels_of(7)
 
 
+def test_only_the_methods_that_are_named():
+    named = tables.jobs_for([2, 5], ["small"], [0, 1], ["han", "coleaf"])
+    assert {job.config.method for job in named} == {"han", "coleaf"} and len(named) == 8  # on both schedules
+    assert [job.config.seed for job in named] == [0] * 4 + [1] * 4
+    assert len(tables.jobs_for([2], ["small"], [0])) > 25
+    for numbers, name in (([5], "han"), ([2], "psp"), ([2], "unheard_of")):
+        with pytest.raises(InputError, match=f"of {name}"):
+            tables.jobs_for(numbers, ["small"], [0], [name])
+
+
 def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path, monkeypatch, capsys):
     genuine = table_runs("tiny")
     small = {n: dataclasses.replace(c, width=16, epochs=1, estimator_epochs=1) for n, c in genuine.items() if n in (FULL, "EDL", "JoMoLD")}
@@ -337,6 +347,7 @@ def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path, mo
     assert cli.main(["tables", "5", "--stored", *where]) == 0
     assert cli.main(["tables", "5", *where]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*-seed*.json")} == before
+    assert cli.main(["tables", "5", *where, "--methods", "jomold"]) == 2 and "no row of Table 5" in capsys.readouterr().err
     broken = next(iter(before))
     broken.write_text(json.dumps({"error": "ValueError: made up", "variant": "EDL", "seed": 0}))
     assert cli.main(["tables", "5", "--stored", *where]) == 1 and "made up" in capsys.readouterr().err
