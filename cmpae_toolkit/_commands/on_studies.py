@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Leaderboard:
     results: tuple[str, ...] = ("tables",)  # stored studies, or folders of runs
     also: tuple[str, ...] = ()  # labels of runs that are in none of the paper's tables
     out: Path | None = None  # write the page as Markdown to this file, too
+    figures: Path | None = None  # and a picture of each ranking into this folder, which the page shows
 
     def run(self) -> None:
         from .._files import write_text
@@ -76,8 +78,12 @@ class Leaderboard:
         tables = leaderboard.leaderboard(self.results, self.also)
         for title, table in tables.items():
             print(f"{title}\n\n{leaderboard.as_text(table).to_string(index=False)}\n")
+        made = {} if self.figures is None else leaderboard.draw(tables, self.figures)
+        if made:
+            print("\n".join(map(str, made.values())))
         if self.out is not None:
-            print(write_text(self.out, leaderboard.page(tables, leaderboard.reversals(self.results))))
+            links = {title: Path(os.path.relpath(path, self.out.parent)).as_posix() for title, path in made.items()}
+            print(write_text(self.out, leaderboard.page(tables, leaderboard.reversals(self.results), links)))
 
 
 @dataclass(frozen=True, kw_only=True)

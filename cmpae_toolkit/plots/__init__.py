@@ -10,7 +10,7 @@ from .datasets import category_frequencies, cooccurrence, durations, modality_sh
 from .figure_3 import ExplorerState, figure_3
 from .lessons import category_bars, certainty_maps, framework, interval_tables, intervals, lines, number_table, opinion_figure, overlaps
 from .opinions import beta_density, opinion_triangle, reliability_diagram, risk_coverage_curves, risk_curves, risk_surface
-from .results import ablation_bars, category_scatter, f_over_thresholds, result_table
+from .results import ablation_bars, category_scatter, f_over_thresholds, ranking, result_table
 from .theme import figures_folder, keep, png, use_theme
 from .training import score_bars, threshold_curve, training_history
 from .videos import attention_map, evidence_curves, frames, probability_with_vacuity, tracks, waveform
@@ -19,9 +19,9 @@ __all__ = [
     "ExplorerState", "ablation_bars", "attention_map", "beta_density", "category_bars", "category_frequencies",
     "category_scatter", "certainty_maps", "cooccurrence", "durations", "evidence_curves", "f_over_thresholds",
     "figure_3", "figures_folder", "frames", "framework", "interval_tables", "intervals", "keep", "lines", "modality_shares",
-    "number_table", "opinion_figure",
-    "opinion_triangle", "overlaps", "png", "probability_with_vacuity", "reliability_diagram", "result_table", "risk_coverage_curves",
-    "risk_curves", "risk_surface", "score_bars", "side_by_side", "threshold_curve", "tracks", "training_history",
+    "number_table", "opinion_figure", "opinion_triangle", "overlaps", "png", "probability_with_vacuity", "ranking",
+    "reliability_diagram", "result_table", "risk_coverage_curves", "risk_curves", "risk_surface", "score_bars", "side_by_side",
+    "threshold_curve", "tracks", "training_history",
     "use_theme", "waveform",
 ]
 

@@ -1,8 +1,8 @@
-"""Results of grids of runs: a table as dots, ablations as bars with intervals, categories against a baseline, F over thresholds."""
+"""Results of grids of runs: tables and rankings as dots, ablations as bars, categories against a baseline, F over thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +85,38 @@ def _dots(ax: Axes, frame: pd.DataFrame, y: np.ndarray, value: str, spread: str 
         ax.plot(values[which], y[which], "o", color=edge, markerfacecolor=fill)
     ax.grid(axis="x")
     ax.set_axisbelow(True)
+
+
+@use_theme()
+def ranking(
+    names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], floors: Mapping[str, float], *,
+    xlabel: str = "", title: str = "",
+) -> Axes:
+    """Draws a point with its interval for each name, the best on top, and floors as lines through all rows.
+
+    A floor that lies further from all points than a tenth of their range is left out, so that the points stay apart.
+
+    >>> ax = ranking(["paper", "HAN"], [64.3, 55.5], [61.9, 53.2], [66.7, 57.8], {"true weak labels everywhere": 62.8})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['mean and interval', 'true weak labels everywhere']
+    """
+    ax = axes_or_new(None, 9, row_inches(len(names), 0.23, 1.0))
+    y, blue = np.arange(len(names)), COLORS["audio_visual"]
+    ax.hlines(y, low, high, color=blue, linewidth=2)
+    ax.plot(values, y, "o", color=blue, label="mean and interval")
+    margin = 0.1 * (max(high) - min(low)) or 1.0
+    ends = min(low) - margin, max(high) + margin
+    for style, (name, value) in zip(("--", ":", "-."), floors.items(), strict=False):
+        if ends[0] <= value <= ends[1]:
+            ax.axvline(value, color=INK, linestyle=style, linewidth=1, zorder=0, label=plain(name))
+    name_rows(ax, y, [plain(name) for name in names])
+    ax.set(xlim=ends, ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
+    ax.grid(axis="x")
+    ax.set_axisbelow(True)
+    legend_beside(ax)
+    told = [f"{name} {value:.1f}, from {a:.1f} to {b:.1f}" for name, value, a, b in zip(names, values, low, high, strict=True)]
+    describe(ax, "; ".join(told[: 2 * MOST_CURVES]))
+    return ax
 
 
 @use_theme()

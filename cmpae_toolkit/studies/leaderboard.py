@@ -7,12 +7,14 @@ which pairs of methods come out the other way round than in print.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from .._files import write_atomically
 from ..errors import InputError
 from . import escape
 from .ablations import OUR_SCHEDULE
@@ -35,20 +37,44 @@ intervals of two ranks overlap, the order of the two is not known. Floors have n
 the first score of the same method in the paper's tables, on the real LLP, AVE or AVEP. Seconds are the median of runs
 on one core that had other work, too, without a label procedure that runs of a seed share.
 
-This page is made of the stored runs by `cmpae leaderboard --out docs/leaderboard.md`; [results](results.md) says what the data
-are, and [methods](methods.md) how to add a method.
+This page is made of the stored runs by `cmpae leaderboard --out docs/leaderboard.md --figures figures`; [results](results.md)
+says what the data are, and [methods](methods.md) how to add a method.
 """
 
 
-def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame]) -> str:
-    """The page of `leaderboard`'s tables and `reversals`' pairs as Markdown."""
+def page(tables: Mapping[str, pd.DataFrame], turned: Mapping[str, pd.DataFrame], pictures: Mapping[str, str] | None = None) -> str:
+    """The page of `leaderboard`'s tables and `reversals`' pairs as Markdown; `pictures`: title -> a link to what `draw` made of it."""
     parts = [ABOUT]
     for title, table in tables.items():
         text = as_text(table)
         text["method"] = text["method"].map(escape.markdown)
-        parts += [f"## {escape.markdown(title)}\n", text.to_markdown(index=False, disable_numparse=True) + "\n"]
-        parts += [_told(title, turned[title])]
+        parts.append(f"## {escape.markdown(title)}\n")
+        if pictures:
+            parts.append(f"![Each method's mean with its interval, in the order of the table below]({pictures[title]})\n")
+        parts += [text.to_markdown(index=False, disable_numparse=True) + "\n", _told(title, turned[title])]
     return "\n".join(parts)
+
+
+def draw(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> dict[str, Path]:
+    """Draws each of `leaderboard`'s tables into `folder`: the means of its first score with their intervals, and floors as lines.
+
+    Returns title -> picture, a PNG.
+    """
+    from ..plots.results import ranking as picture_of  # here, as they load matplotlib
+    from ..plots.theme import Snapshot
+
+    made = {}
+    for title, table in tables.items():
+        score = next(column for column in SHORT if column in table)
+        ranked, floors = table[table["n"].notna()], table[table["n"].isna()]
+        few = [f" ({n:.0f} seed{'s' * (n > 1)})" if n < ranked["n"].max() else "" for n in ranked["n"]]
+        columns = (ranked[column] for column in (score, f"{score} low", f"{score} high"))
+        lines = dict(zip(floors["method"], floors[score], strict=True))
+        ax = picture_of(list(ranked["method"] + few), *columns, lines, xlabel=f"{SHORT[score]}, in %", title=title)
+        made[title] = Path(folder) / f"leaderboard_{re.sub('[^a-z0-9]+', '_', title.partition(' (')[0].lower())}.png"
+        shown = Snapshot(ax.figure).png
+        write_atomically(made[title], lambda file, shown=shown: file.write(shown))
+    return made
 
 
 def _told(title: str, turned: pd.DataFrame) -> str:

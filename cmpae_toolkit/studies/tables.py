@@ -97,7 +97,8 @@ def jobs_for(numbers: Iterable[int], data_names: Iterable[str], seeds: Iterable[
         ] for name, rows in runs.items()
     }
     if not any(wanted.values()):
-        raise InputError(f"no row of Table {', '.join(map(str, numbers))} on {', '.join(names)} is of {', '.join(of)}: see `cmpae methods`.")
+        shown = ", ".join(map(str, numbers))
+        raise InputError(f"no row of Table {shown} on {', '.join(names)} is of {', '.join(of)}: see `cmpae methods`.")
     return [Job(label, runs[name][label].changed(seed=seed), name) for seed in seeds for name in names for label in wanted[name]]
 
 

@@ -94,6 +94,7 @@ PICTURES = {
     "opinion_triangle": lambda n: plots.opinion_triangle(*opinions(n), labels=n),
     "overlaps": lambda n: plots.overlaps(dict.fromkeys(n[:2], ((0, 4), (2, 6)))),
     "probability_with_vacuity": of_state(lambda s, n: plots.probability_with_vacuity(s.probability, s.vacuity, n, n)),
+    "ranking": lambda n: plots.ranking(n, numbers(n), numbers(n) - 1, numbers(n) + 1, {n[0]: 0.5}, title=n[1]),
     "reliability_diagram": lambda n: plots.reliability_diagram(dict.fromkeys(n, BINS), title=n[0]),
     "result_table": lambda n: plots.result_table(table(n), n[0]),
     "risk_coverage_curves": lambda n: plots.risk_coverage_curves(dict.fromkeys(n, (GRID, GRID)), title=n[0]),

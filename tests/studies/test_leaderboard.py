@@ -1,6 +1,8 @@
 """The leaderboard: ranks by stored runs, never without an interval, and the page in docs is what the stored runs say."""
 
+import re
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 from cmpae_toolkit import cli
 from cmpae_toolkit._files import write_json
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.plots import results
 from cmpae_toolkit.studies import leaderboard, records, tables
 from cmpae_toolkit.studies.identity import identify
 from cmpae_toolkit.studies.rows import SHOWN
@@ -81,10 +84,25 @@ def test_means_are_those_of_the_stored_runs():
 
 
 def test_the_page_in_docs_is_what_the_stored_runs_say(tmp_path, capsys):
-    """`cmpae leaderboard --out docs/leaderboard.md` makes it anew."""
-    assert cli.main(["leaderboard", "--out", str(tmp_path / "page.md")]) == 0
-    assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / "leaderboard.md").read_text()
+    """`cmpae leaderboard --out docs/leaderboard.md --figures figures` makes it anew."""
+    assert cli.main(["leaderboard", "--out", str(tmp_path / "docs" / "page.md"), "--figures", str(tmp_path / "figures")]) == 0
+    text = (tmp_path / "docs" / "page.md").read_text()
+    assert text == (ROOT / "docs" / "leaderboard.md").read_text()
     assert "simulated small (test)" in capsys.readouterr().out
+    links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert sorted(Path(link).name for link in links) == sorted(p.name for p in (tmp_path / "figures").iterdir()) and len(links) == 4
+    assert all((tmp_path / "docs" / link).read_bytes().startswith(b"\x89PNG") for link in links)
+
+
+def test_a_picture_shows_each_method_with_its_seeds(tmp_path):
+    runs = made(np.random.default_rng(0), first=80, second=50)
+    runs = runs[(runs["method"] == "first") | (runs["seed"] == 0)]
+    table = leaderboard.ranking(runs)
+    ranked = pd.concat([table, pd.DataFrame([{"method": "floor", "segment.type": 10.0, "event.type": 9.0}])], ignore_index=True)
+    with patch.object(results, "ranking", wraps=results.ranking) as drawn:
+        assert leaderboard.draw({"any data (test)": ranked}, tmp_path) == {"any data (test)": tmp_path / "leaderboard_any_data.png"}
+    (names, values, _, _, floors), _ = drawn.call_args
+    assert list(names) == ["first", "second (1 seed)"] and list(values) == list(table["segment.type"]) and floors == {"floor": 10.0}
 
 
 def test_reversals_are_surely_better_here_and_worse_in_print():
