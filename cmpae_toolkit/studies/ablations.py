@@ -70,8 +70,8 @@ def table_runs(data_name: str) -> dict[str, MethodConfig]:
         for rows in (OURS, OTHER_LABELS, HAN_LABELS)
     )
     ours = dict(milestones=(), schedule=base.schedule, warm_up_epochs=base.warm_up_epochs, **kept)
-    changed = {f"{label}{OUR_SCHEDULE}": c.adopting(**ours) for label, c in (others | of_ours | of_han).items() if label != "JoMoLD"}
-    return ablations | others | of_labels | of_han | changed | released | {"improved": base.changed(**IMPROVED)}
+    on_ours = {f"{label}{OUR_SCHEDULE}": c.adopting(**ours) for label, c in (others | of_ours | of_han).items() if label != "JoMoLD"}
+    return ablations | others | of_labels | of_han | on_ours | released | {"improved": base.changed(**IMPROVED)}
 
 
 def _as_published(method: type[Method], base: MethodConfig) -> MethodConfig:

@@ -71,7 +71,8 @@ def draw(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> dict[str, Pa
         columns = (ranked[column] for column in (score, f"{score} low", f"{score} high"))
         lines = dict(zip(floors["method"], floors[score], strict=True))
         ax = picture_of(list(ranked["method"] + few), *columns, lines, xlabel=f"{SHORT[score]}, in %", title=title)
-        made[title] = Path(folder) / f"leaderboard_{re.sub('[^a-z0-9]+', '_', title.partition(' (')[0].lower())}.png"
+        name = re.sub(r"\W+", "_", title.partition(" (")[0])
+        made[title] = Path(folder) / f"leaderboard_{name}.png"
         shown = Snapshot(ax.figure).png
         write_atomically(made[title], lambda file, shown=shown: file.write(shown))
     return made
