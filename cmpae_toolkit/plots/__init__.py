@@ -8,9 +8,9 @@ the labels of axes may hold matplotlib's formulas. The paper writes "uncertainty
 
 from .datasets import category_frequencies, cooccurrence, durations, modality_shares, side_by_side
 from .figure_3 import ExplorerState, figure_3
-from .lessons import category_bars, certainty_maps, framework, interval_tables, intervals, lines, number_table, opinion_figure, overlaps
+from .lessons import category_bars, certainty_maps, framework, interval_tables, lines, number_table, opinion_figure, overlaps
 from .opinions import beta_density, opinion_triangle, reliability_diagram, risk_coverage_curves, risk_curves, risk_surface
-from .results import ablation_bars, category_scatter, f_over_thresholds, ranking, result_table
+from .results import ablation_bars, category_scatter, f_over_thresholds, intervals, ranking, result_table
 from .theme import figures_folder, keep, png, use_theme
 from .training import score_bars, threshold_curve, training_history
 from .videos import attention_map, evidence_curves, frames, probability_with_vacuity, tracks, waveform

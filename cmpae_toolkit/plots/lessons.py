@@ -1,4 +1,4 @@
-"""Small pictures of the course: an opinion with its density, maps of certainty, tables of numbers, lines, bars, intervals, and the
+"""Small pictures of the course: an opinion with its density, maps of certainty, tables of numbers, lines, bars, and the
 method as a drawing."""
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from .opinions import beta_density, opinion_triangle
+from .results import intervals
 from .theme import (
     COLORS,
     INK,
@@ -194,33 +195,6 @@ def overlaps(pairs: Mapping[str, tuple[tuple[int, int], tuple[int, int]]], snipp
     return figure
 
 
-@use_theme()
-def intervals(
-    names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], ax: Axes | None = None, *,
-    marks: Mapping[str, Sequence[float]] | None = None, xlabel: str = "", title: str = "",
-) -> Axes:
-    """Draws a point with its interval for each name, and what to read it against as hollow marks in the same row.
-
-    >>> ax = intervals(["paper", "released"], [64.3, 66.7], low=[64.0, 66.1], high=[64.6, 67.3], xlabel="type F (%)")
-    >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['paper', 'released']
-    """
-    ax = axes_or_new(ax, 7.2, row_inches(len(names), 0.36, 1.2))
-    y = np.arange(len(names))
-    ax.hlines(y, low, high, color=INK, linewidth=2.4)
-    ax.plot(values, y, "o", color=INK, label="value and interval")
-    for marker, (name, row) in zip("vsD^", (marks or {}).items(), strict=False):
-        ax.plot(row, y, marker, color=QUIET, markerfacecolor="white", label=plain(name), clip_on=False)
-    name_rows(ax, y, [plain(name) for name in names])
-    ax.set(ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
-    ax.grid(axis="x")
-    ax.set_axisbelow(True)
-    legend_beside(ax)
-    told = [f"{name} {value:.3g}, from {a:.3g} to {b:.3g}" for name, value, a, b in zip(names, values, low, high, strict=True)]
-    describe(ax, "; ".join(told[:2 * MOST_CURVES]))
-    return ax
-
-
 def interval_tables(
     tables: Mapping[str, "pd.DataFrame"], ax: Axes | None = None, *, line: float = 0.0, xlabel: str = "", title: str = ""
 ) -> Axes:
@@ -235,8 +209,7 @@ def interval_tables(
     (first, main), *others = tables.items()
     marks = {name: table["value"].reindex(main.index) for name, table in others}
     ends = main["value"] - main["±"], main["value"] + main["±"]
-    ax = intervals(list(main.index), main["value"], *ends, ax, marks=marks, xlabel=xlabel, title=title)
-    ax.get_legend().get_texts()[0].set_text(plain(f"{first}, 95 % interval"))
+    ax = intervals(list(main.index), main["value"], *ends, ax, marks=marks, label=f"{first}, 95 % interval", xlabel=xlabel, title=title)
     ax.axvline(line, color=QUIET, linewidth=0.8)
     return ax
 

@@ -1,4 +1,4 @@
-"""Results of grids of runs: tables and rankings as dots, ablations as bars, categories against a baseline, F over thresholds."""
+"""Results of grids of runs: tables, intervals and rankings as dots, ablations as bars, categories against a baseline, F over thresholds."""
 
 from __future__ import annotations
 
@@ -88,11 +88,39 @@ def _dots(ax: Axes, frame: pd.DataFrame, y: np.ndarray, value: str, spread: str 
 
 
 @use_theme()
+def intervals(
+    names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], ax: Axes | None = None, *,
+    marks: Mapping[str, Sequence[float]] | None = None, label: str = "value and interval", color: str = INK, xlabel: str = "",
+    title: str = "",
+) -> Axes:
+    """Draws a point with its interval for each name, and what to read it against as hollow marks in the same row.
+
+    >>> ax = intervals(["paper", "released"], [64.3, 66.7], low=[64.0, 66.1], high=[64.6, 67.3], xlabel="type F (%)")
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['paper', 'released']
+    """
+    ax = axes_or_new(ax, 7.2, row_inches(len(names), 0.36, 1.2))
+    y = np.arange(len(names))
+    ax.hlines(y, low, high, color=color, linewidth=2.4)
+    ax.plot(values, y, "o", color=color, label=plain(label))
+    for marker, (name, row) in zip("vsD^", (marks or {}).items(), strict=False):
+        ax.plot(row, y, marker, color=QUIET, markerfacecolor="white", label=plain(name), clip_on=False)
+    name_rows(ax, y, [plain(name) for name in names])
+    ax.set(ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
+    ax.grid(axis="x")
+    ax.set_axisbelow(True)
+    legend_beside(ax)
+    told = [f"{name} {value:.3g}, from {a:.3g} to {b:.3g}" for name, value, a, b in zip(names, values, low, high, strict=True)]
+    describe(ax, "; ".join(told[:2 * MOST_CURVES]))
+    return ax
+
+
+@use_theme()
 def ranking(
     names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float], floors: Mapping[str, float], *,
     xlabel: str = "", title: str = "",
 ) -> Axes:
-    """Draws a point with its interval for each name, the best on top, and floors as lines through all rows.
+    """Draws `intervals` of means, the best on top, and floors as lines through all rows.
 
     A floor that lies further from all points than a tenth of their range is left out, so that the points stay apart.
 
@@ -101,21 +129,15 @@ def ranking(
     ['mean and interval', 'true weak labels everywhere']
     """
     ax = axes_or_new(None, 9, row_inches(len(names), 0.23, 1.0))
-    y, blue = np.arange(len(names)), COLORS["audio_visual"]
-    ax.hlines(y, low, high, color=blue, linewidth=2)
-    ax.plot(values, y, "o", color=blue, label="mean and interval")
+    look = dict(label="mean and interval", color=COLORS["audio_visual"], xlabel=xlabel, title=title)
+    intervals(names, values, low, high, ax, **look)
     margin = 0.1 * (max(high) - min(low)) or 1.0
     ends = min(low) - margin, max(high) + margin
     for style, (name, value) in zip(("--", ":", "-."), floors.items(), strict=False):
         if ends[0] <= value <= ends[1]:
             ax.axvline(value, color=INK, linestyle=style, linewidth=1, zorder=0, label=plain(name))
-    name_rows(ax, y, [plain(name) for name in names])
-    ax.set(xlim=ends, ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
-    ax.grid(axis="x")
-    ax.set_axisbelow(True)
+    ax.set_xlim(ends)
     legend_beside(ax)
-    told = [f"{name} {value:.1f}, from {a:.1f} to {b:.1f}" for name, value, a, b in zip(names, values, low, high, strict=True)]
-    describe(ax, "; ".join(told[: 2 * MOST_CURVES]))
     return ax
 
 

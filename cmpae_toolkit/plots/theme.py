@@ -134,8 +134,9 @@ def figures_folder() -> Path:
     return Path(chosen).expanduser() if chosen else _own_folder()
 
 
-def keep(picture: Figure | Axes, name: str, alt: str = "") -> Snapshot:
-    """Writes a figure (or that of the axes) as `name` into `figures_folder()` and returns it for the notebook to show.
+def keep(picture: Figure | Axes, name: str, alt: str = "", folder: Path | None = None) -> Snapshot:
+    """Writes a figure (or that of the axes) as `name` into a folder, by default `figures_folder()`, and returns it for the notebook to
+    show.
 
     `alt`: a sentence for readers who do not see the picture, said before what `words.alt_text` reads from the figure.
 
@@ -143,7 +144,7 @@ def keep(picture: Figure | Axes, name: str, alt: str = "") -> Snapshot:
     b'PNG'
     """
     shown = Snapshot(picture.figure, alt)
-    write_atomically(figures_folder() / name, lambda file: file.write(shown.png))
+    write_atomically((folder or figures_folder()) / name, lambda file: file.write(shown.png))
     return shown
 
 

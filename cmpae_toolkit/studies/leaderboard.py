@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .._files import write_atomically
 from ..errors import InputError
 from . import escape
 from .ablations import OUR_SCHEDULE
@@ -61,7 +60,7 @@ def draw(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> dict[str, Pa
     Returns title -> picture, a PNG.
     """
     from ..plots.results import ranking as picture_of  # here, as they load matplotlib
-    from ..plots.theme import Snapshot
+    from ..plots.theme import keep
 
     made = {}
     for title, table in tables.items():
@@ -73,8 +72,7 @@ def draw(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> dict[str, Pa
         ax = picture_of(list(ranked["method"] + few), *columns, lines, xlabel=f"{SHORT[score]}, in %", title=title)
         name = re.sub(r"\W+", "_", title.partition(" (")[0])
         made[title] = Path(folder) / f"leaderboard_{name}.png"
-        shown = Snapshot(ax.figure).png
-        write_atomically(made[title], lambda file, shown=shown: file.write(shown))
+        keep(ax, made[title].name, folder=Path(folder))
     return made
 
 

@@ -89,17 +89,15 @@ def jobs_for(numbers: Iterable[int], data_names: Iterable[str], seeds: Iterable[
     ['PSP', "PSP, CMPAE's schedule"]
     """
     names, numbers, of = list(data_names), tuple(numbers), tuple(of)
-    runs = {name: table_runs(name) for name in names}
-    wanted = {
-        name: [
-            label for label, config in rows.items()
-            if any(label in labels_of(n) for n in numbers) and (not of or config.method in of)
-        ] for name, rows in runs.items()
-    }
-    if not any(wanted.values()):
-        shown = ", ".join(map(str, numbers))
-        raise InputError(f"no row of Table {shown} on {', '.join(names)} is of {', '.join(of)}: see `cmpae methods`.")
-    return [Job(label, runs[name][label].changed(seed=seed), name) for seed in seeds for name in names for label in wanted[name]]
+    shown = {label for number in numbers for label in labels_of(number)}
+    wanted = [
+        (name, label, config) for name in names for label, config in table_runs(name).items()
+        if label in shown and (not of or config.method in of)
+    ]
+    if not wanted:
+        told = ", ".join(map(str, numbers))
+        raise InputError(f"no row of Table {told} on {', '.join(names)} is of {', '.join(of)}: see `cmpae methods`.")
+    return [Job(label, config.changed(seed=seed), name) for seed in seeds for name, label, config in wanted]
 
 
 def labels_of(number: int) -> tuple[str, ...]:
