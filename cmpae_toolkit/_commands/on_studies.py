@@ -27,6 +27,7 @@ class Tables:
     results: Path = Path("runs/tables")  # the folder of the runs
     out: Path | None = None  # the folder of the tables; without it that of the runs
     stored: Flag = False  # train nothing: only read the runs that are there
+    extend: Flag = False  # runs of the stored study on the same data count as finished and are copied to `results`
     workers: int = 1  # processes at once
     threads: int = 1  # of each process
     scheduler: str | None = None  # address of a Dask cluster that runs them instead, such as tcp://host:8786
@@ -39,7 +40,7 @@ class Tables:
         if not self.stored:
             planned = tables.jobs_for(numbers, self.data, range(self.seeds), self.methods)
             how = {"workers": self.workers, "threads": self.threads, "device": self.device, "scheduler": self.scheduler}
-            grid.run_grid(planned, self.results, **how)
+            grid.run_grid(planned, self.results, extend="tables" if self.extend else None, **how)
             for name in self.data:
                 tables.write_floors(name, self.results)
         for table in tables.make_all(numbers, self.results, self.data):

@@ -14,7 +14,7 @@ from cmpae_toolkit import cli, data, metrics
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.methods import get
-from cmpae_toolkit.studies import ablations, claims, tables
+from cmpae_toolkit.studies import ablations, claims, grid, records, tables
 from cmpae_toolkit.studies.ablations import OTHERS, SAME, SCHEDULE, SIZE, TABLE_5, TABLE_6, table_config, table_runs
 from cmpae_toolkit.studies.identity import identify
 from cmpae_toolkit.studies.records import collect
@@ -348,6 +348,11 @@ def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path, mo
     assert cli.main(["tables", "5", *where]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*-seed*.json")} == before
     assert cli.main(["tables", "5", *where, "--methods", "jomold"]) == 2 and "no row of Table 5" in capsys.readouterr().err
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+    records.freeze(tmp_path / "runs", "tables", tmp_path / "results")
+    monkeypatch.setattr(grid, "run", lambda job, *others: pytest.fail(f"{job.variant} was trained again"))
+    assert cli.main(["tables", "2", "5", "--extend", "--data", "tiny", "--seeds", "2", "--results", str(tmp_path / "taken_over")]) == 0
+    pd.testing.assert_frame_equal(collect(tmp_path / "taken_over", "tiny"), runs)
     broken = next(iter(before))
     broken.write_text(json.dumps({"error": "ValueError: made up", "variant": "EDL", "seed": 0}))
     assert cli.main(["tables", "5", "--stored", *where]) == 1 and "made up" in capsys.readouterr().err
