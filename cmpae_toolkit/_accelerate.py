@@ -24,7 +24,7 @@ from .config import Config
 from .data.videoset import VideoSet
 from .method import Batch, Method, Moment, Supervision
 from .methods import get
-from .train import SEED_STRIDE, PlainStep, Training, check_trainable, fit, mean_losses, seeded, shuffled
+from .train import SEED_STRIDE, PlainStep, Training, check_trainable, fit, in_order, mean_losses, seeded
 
 WARM_UP_STEPS = 3  # before recording: libraries choose their kernels and workspaces
 
@@ -161,7 +161,7 @@ class _Stack:
         orders = []
         for run in self.runs:
             with seeded(run.config.seed + SEED_STRIDE * epoch):
-                orders.append(shuffled(len(run.train_set), self.config.batch_size))
+                orders.append(in_order(run.train_set, run.config))
         batches = [np.concatenate(indices) for indices in zip(*orders, strict=True)]
         sums: dict[str, Tensor] = {}
         with seeded(self.config.seed + SEED_STRIDE * epoch):

@@ -57,6 +57,10 @@ class MethodConfig:
     select_epoch_by: str = "mean"  # mean of the ten F-scores on val, or one score such as "event.audio"
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0  # of initial weights, order of videos, dropout and label noise
 
+    # "category": batches of videos sorted by their first category, every epoch the same, a last one that is not full left out, as in the
+    # released code of AVEL, whose file is sorted so
+    order: Literal["shuffled", "category"] = "shuffled"
+
     # Decoding
     gate: Literal["modality", "joint"] = "modality"  # whose video probability opens a category: its own modality's or the joint one
     audio_video_threshold: Share = 0.5  # the video's probability from which a category is open, for sound

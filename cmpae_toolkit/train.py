@@ -174,12 +174,12 @@ class Training:
     def train_batches(self, epoch: int) -> dict[str, float]:
         """One pass over the training set; the mean of each named loss over its videos."""
         self.model.train()
-        batches = shuffled(len(self.train_set), self.config.batch_size)
+        batches = in_order(self.train_set, self.config)
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(self.train_loader.batches(batches)):
             for name, value in self.step(batch, Moment(epoch, number, len(batches))).items():
                 sums[name] = sums.get(name, 0) + value * len(batch)
-        return mean_losses(sums, len(self.train_set), epoch)
+        return mean_losses(sums, sum(map(len, batches)), epoch)
 
     def state(self) -> TrainingState:
         """What the next epoch needs."""
@@ -249,13 +249,20 @@ def check_trainable(train_set: VideoSet, val_set: VideoSet) -> None:
     check_same_data(train_set.spec, val_set.spec, val_set.title)
 
 
-def shuffled(count: int, batch_size: int) -> list[np.ndarray]:
-    """The positions 0 .. count - 1 in a random order of torch's generator, in batches.
+def in_order(train_set: VideoSet, config: MethodConfig) -> list[np.ndarray]:
+    """The positions of a training set's videos in batches, in the order that the config names; the random one is of torch's generator.
 
-    >>> sorted(len(batch) for batch in shuffled(5, 2))
-    [1, 2, 2]
+    >>> from cmpae_toolkit import load, presets
+    >>> [len(batch) for batch in in_order(load("tiny", "train").subset(range(5)), presets["paper"].changed(batch_size=2))]
+    [2, 2, 1]
     """
-    return np.array_split(torch.randperm(count).numpy(), range(batch_size, count, batch_size))
+    count, size = len(train_set), config.batch_size
+    if config.order == "shuffled":
+        return np.array_split(torch.randperm(count).numpy(), range(size, count, size))
+    weak = train_set.weak_labels > 0.5
+    first = np.where(weak.any(1), weak.argmax(1), weak.shape[1])  # videos without a label, AVE's background, come last
+    batches = np.array_split(np.argsort(first, kind="stable"), range(size, count, size))
+    return batches[:-1] if count % size and count > size else batches
 
 
 def mean_losses(sums: dict[str, Tensor], count: int, epoch: int) -> dict[str, float]:

@@ -18,7 +18,7 @@ from .localization import LocalizationConfig, Localizer, Scores, of_modality
 
 @dataclass(frozen=True)
 class AVELConfig(LocalizationConfig):
-    """AVEL, weakly supervised, with the schedule of its code. That takes batches in the order of the file; here they are shuffled."""
+    """AVEL, weakly supervised, with the schedule of its code, whose batches are those of `order="category"`."""
 
     method: ClassVar[str] = "avel"
 

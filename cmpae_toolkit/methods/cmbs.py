@@ -34,9 +34,8 @@ class CMBSConfig(LocalizationConfig):
     beta: Weight = 0.5  # of the picture's own attention
     gamma: Weight = 0.5  # of each modality's own scores
     pooled_snippets: Count = 4  # the video's score is the mean of so many of its snippets' highest
-    # A snippet is background where the gate times the category's probability is below a threshold, which is chosen on val as for all
-    # methods that give probabilities. The released code tests the sigmoid of the gate, itself a probability, for more than 0.5, which is
-    # always so: each video gets one answer on all its snippets.
+    # A snippet is background where the gate is below a threshold, which is chosen on val. The released code tests the sigmoid of the
+    # gate, itself a probability, for more than 0.5, which is always so: each video gets one answer on all its snippets.
     event_gate: Literal["threshold", "always_open"] = "threshold"
 
     epochs: Count = 200
@@ -90,9 +89,12 @@ class CMBS(Localizer):
     def scores(self, features: Features, valid: Tensor | None = None, cross_attention: bool = True) -> Scores:
         """Without `cross_attention` the map is weighted as in silence, and each modality queries itself alone."""
         gate, category = self.relevance_and_category(features, valid, cross_attention)
-        gate = gate.unsqueeze(-1)
-        answer = category.unsqueeze(1).expand(-1, gate.shape[1], -1) if self.config.event_gate == "always_open" else None
-        return Scores(answer, gate * category.softmax(-1).unsqueeze(1), max_over_snippets(gate * category.unsqueeze(1), valid))
+        gate, category = gate.unsqueeze(-1), category.unsqueeze(1)
+        video = max_over_snippets(gate * category, valid)
+        if self.config.event_gate == "always_open":
+            return Scores(category.expand(-1, gate.shape[1], -1), gate * category.softmax(-1), video)
+        # of the video's answer alone, so that a threshold on it is one on the gate
+        return Scores(None, gate * F.one_hot(category.argmax(-1), self.answers), video)
 
 
 class PositionSelfAttention(nn.Module):

@@ -8,8 +8,9 @@ learns from the references of the step before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,13 +35,16 @@ SURE = {"audio": (0.1, 0.8), "visual": (0.4, 0.6)}  # a reference's probability 
 
 @dataclass(frozen=True)
 class CoLeaFConfig(Config):
-    """CoLeaF as its released code has it; its weights and thresholds are in the code only."""
+    """CoLeaF as its released code has it; its weights and thresholds are in the code only. `PAPER` has the paper's readings."""
 
     method: ClassVar[str] = "coleaf"
 
     early_epochs: Weight = 3  # the references learn from the labels alone
     agreement_after: Weight = 1  # epochs; then the references teach the anchor
     reference_dropout: DropoutRate = 0.5  # in front of the reference nets' heads
+    reference_risk: Literal["asymmetric", "cross_entropy"] = "asymmetric"  # of the reference nets' losses
+    agreement: Literal["sum", "mean"] = "sum"  # over pairs of categories: a sum times videos over categories, or the mean square
+    guidance_smoothing: Share = 0.1  # of the contrastive term with the reference's features; 0 is a plain softmax
     audio_agreement_weight: Weight = 1e-4  # of the agreement with the reference in which categories go together
     visual_agreement_weight: Weight = 1e-4  # the same for the picture
     audio_guidance_weight: Weight = 0.009  # of the contrastive term with the reference's features
@@ -69,6 +73,10 @@ class CoLeaFConfig(Config):
     visual_video_threshold: Share = 0.52
     snippet_threshold: Share = 0.25
     epochs: Count = 10
+
+
+# What the paper says of three of the losses, as far as it is known here
+PAPER: dict[str, Any] = dict(reference_risk="cross_entropy", agreement="mean", guidance_smoothing=0.0)
 
 
 class Reference(nn.Module):
@@ -123,15 +131,17 @@ class CoLeaF(CMPAE):
         judged = [r(tensors, None if valid is None else valid[:, m]) for m, r in enumerate(self.references.values())]
         anchor = evidence.video.probability
         for m, modality in enumerate(MODALITIES):
-            parts = reference_losses(judged[m][0], judged[m][1], anchor, wanted, m, present)
+            risk = asymmetric if c.reference_risk == "asymmetric" else losses.binary_cross_entropy
+            parts = reference_losses(judged[m][0], judged[m][1], anchor, wanted, m, present, risk)
             weights = (EARLY if moment.epoch <= c.early_epochs else LATE)[modality]
             named[f"{modality}_reference"] = sum(w * x for w, x in zip(weights, parts, strict=True) if w)
         if moment.epoch > c.agreement_after:
             said = torch.stack([parts[0] for parts in judged], dim=1).detach()
             for m, modality in enumerate(MODALITIES):
-                named[f"{modality}_agreement"] = agreement(anchor, said, wanted, m, present)
+                named[f"{modality}_agreement"] = agreement(anchor, said, wanted, m, present, c.agreement)
                 pair = torch.stack([judged[m][3].detach(), evidence.features[:, m]], dim=1)
-                named[f"{modality}_guidance"] = guidance(pair, alone_shares(said)[:, m], None if valid is None else valid[:, m])
+                exists = None if valid is None else valid[:, m]
+                named[f"{modality}_guidance"] = guidance(pair, alone_shares(said)[:, m], exists, c.guidance_smoothing)
         return named
 
 
@@ -143,17 +153,20 @@ def asymmetric(probability: Tensor, label: Tensor) -> Tensor:
 
 
 def reference_losses(
-    probability: Tensor, tokens: Tensor, anchor: Tensor, wanted: Tensor, m: int, present: Tensor | None = None
+    probability: Tensor, tokens: Tensor, anchor: Tensor, wanted: Tensor, m: int, present: Tensor | None = None,
+    risk: Callable[[Tensor, Tensor], Tensor] = asymmetric,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A reference's losses, sums over videos and categories: its answer and its tokens with the labels, and its answer with those of
     the labels that the anchor finds. `anchor`, `wanted` (video, modality, category); m is the modality's number."""
     label = wanted[:, m]
     found = label * (anchor[:, m] >= FOUND[MODALITIES[m]])
-    risks = (asymmetric(probability, label), asymmetric(tokens, label), asymmetric(probability, found))
+    risks = (risk(probability, label), risk(tokens, label), risk(probability, found))
     return tuple((r if present is None else r[present[:, m]]).sum() for r in risks)
 
 
-def agreement(anchor: Tensor, said: Tensor, wanted: Tensor, m: int, present: Tensor | None = None) -> Tensor:
+def agreement(
+    anchor: Tensor, said: Tensor, wanted: Tensor, m: int, present: Tensor | None = None, scale: Literal["sum", "mean"] = "sum"
+) -> Tensor:
     """How far the anchor's products of two categories' probabilities are from those that a sure reference would have."""
     low, high = SURE[MODALITIES[m]]
     p, q = anchor[:, m], said[:, m]
@@ -162,7 +175,7 @@ def agreement(anchor: Tensor, said: Tensor, wanted: Tensor, m: int, present: Ten
     if present is not None:
         p, target = p[present[:, m]], target[present[:, m]]
     pairs = target.unsqueeze(2) * target.unsqueeze(1) - p.unsqueeze(2) * p.unsqueeze(1)
-    return pairs.square().sum() * len(p) / p.shape[-1]
+    return pairs.square().sum() * (len(p) / p.shape[-1] if scale == "sum" else 1 / max(1, pairs.numel()))
 
 
 def alone_shares(said: Tensor) -> Tensor:
@@ -172,9 +185,9 @@ def alone_shares(said: Tensor) -> Tensor:
     return alone / (alone + both).clamp_min(1)
 
 
-def guidance(pair: Tensor, weight: Tensor, valid: Tensor | None = None) -> Tensor:
+def guidance(pair: Tensor, weight: Tensor, valid: Tensor | None = None, smoothing: float = 0.1) -> Tensor:
     """JoMoLD's contrastive term of the reference's snippets with the anchor's (video, 2, snippet, width), a weight for each video."""
     if valid is None:
-        return (losses.contrastive(pair) * weight.unsqueeze(-1)).mean()
-    terms = losses.contrastive(pair, valid=torch.stack([valid, valid], dim=1)) * weight.unsqueeze(-1)
+        return (losses.contrastive(pair, smoothing=smoothing) * weight.unsqueeze(-1)).mean()
+    terms = losses.contrastive(pair, smoothing=smoothing, valid=torch.stack([valid, valid], dim=1)) * weight.unsqueeze(-1)
     return terms.sum() / valid.sum().clamp_min(1)

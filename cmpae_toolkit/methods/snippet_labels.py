@@ -82,8 +82,8 @@ def choose_thresholds(scores: np.ndarray, reference: np.ndarray, weak_labels: np
 
     >>> scores = np.array([0.2, 0.7, 0.9]).reshape(1, 1, 3, 1).repeat(2, axis=1)
     >>> reference = np.array([[0, 1, 1], [0, 0, 1]], bool).reshape(1, 2, 3, 1)
-    >>> choose_thresholds(scores, reference, np.ones((1, 1))).tolist()
-    [[0.7], [0.9]]
+    >>> choose_thresholds(scores, reference, np.ones((1, 1))).round(2).tolist()
+    [[0.45], [0.8]]
     """
     weak = np.asarray(weak_labels) > 0.5
     chosen = np.full((scores.shape[1], scores.shape[3]), np.nan)
@@ -91,22 +91,27 @@ def choose_thresholds(scores: np.ndarray, reference: np.ndarray, weak_labels: np
         score, occurs = (x[weak[:, c], m, :, c].ravel() for x in (scores, reference))
         exists = np.isfinite(score)
         if exists.any():
-            chosen[m, c] = _best_threshold(score[exists], occurs[exists])
+            chosen[m, c] = best_threshold(score[exists], occurs[exists])[0] if occurs[exists].any() else np.inf
     for row in chosen:
         usable = row[np.isfinite(row)]
         row[np.isnan(row)] = np.median(usable) if usable.size else np.inf
     return chosen
 
 
-def _best_threshold(score: np.ndarray, occurs: np.ndarray) -> float:
-    """The value with the best F of `score >= value` (ties: the larger); infinity where nothing occurs."""
-    if not occurs.any():
-        return np.inf
-    order = np.argsort(-score, kind="stable")
-    score, hits = score[order], occurs[order].cumsum()
-    f = 2 * hits / (np.arange(1, len(score) + 1) + hits[-1])
-    last_of_equals = np.append(score[1:] != score[:-1], True)
-    return float(score[np.argmax(np.where(last_of_equals, f, -1))])
+def best_threshold(score: np.ndarray, occurs: np.ndarray) -> tuple[float, float]:
+    """The threshold with the best F of `score > threshold`, and that F in 0..1, as UWAV's authors choose theirs.
+
+    Midpoints between neighbouring scores are tried, and what lies below them all; the lowest of the best is taken, so none is a score.
+
+    >>> best_threshold(np.array([1.0, 2.0, 4.0]), np.array([False, False, True]))
+    (3.0, 1.0)
+    """
+    values, first = np.unique(np.sort(score), return_index=True)  # each value, and the first of the sorted scores that have it
+    candidates = np.append(values[0] - 1, (values[1:] + values[:-1]) / 2)
+    hits = occurs[np.argsort(score)]
+    found = hits.sum() - np.append(0, hits.cumsum())[first]
+    f = 2 * found / (len(score) - first + hits.sum())
+    return float(candidates[f.argmax()]), float(f.max())
 
 
 def make(

@@ -120,12 +120,17 @@ def draw_mixture(count: int, concentration: float, device: torch.device) -> tupl
     return torch.distributions.Beta(shape, shape).sample(), torch.randperm(count, device=device)
 
 
-def soft_labels(logits: Tensor, thresholds: Tensor, weak_label: Tensor) -> Tensor:
-    """A teacher's logits as labels in 0..1, 0 outside the weak label: sigmoid((z - threshold) / 2); the half is in the code only.
+def soft_labels(logits: Tensor, thresholds: Tensor, weak_label: Tensor, temperature: float = 2.0) -> Tensor:
+    """A teacher's logits as labels in 0..1, 0 outside the weak label: sigmoid((z - threshold) / temperature).
 
     `logits` (video, snippet, category), `thresholds` (category), `weak_label` (video, category). A threshold of -infinity becomes the
-    smallest of its category's logits, less 1.
+    smallest of its category's finite logits, less 1. A temperature of 2 is in the code only; 1 is the paper's.
+
+    >>> logits = torch.tensor([[[0.0, -torch.inf], [2.0, -torch.inf]]])  # of one category in the weak label, and one outside it
+    >>> soft_labels(logits, torch.tensor([0.0, -torch.inf]), torch.tensor([[1.0, 0.0]])).double().numpy().round(2).tolist()
+    [[[0.5, 0.0], [0.73, 0.0]]]
     """
-    lowest = logits.flatten(0, -2).amin(0) - 1
+    finite = torch.where(logits.isfinite(), logits, torch.inf).flatten(0, -2).amin(0)
+    lowest = torch.where(finite.isfinite(), finite, 0) - 1  # 0 where no logit is finite, so that no label is NaN
     thresholds = torch.where(thresholds == -torch.inf, lowest, thresholds)
-    return ((logits - thresholds) / 2).sigmoid() * weak_label.unsqueeze(-2)
+    return ((logits - thresholds) / temperature).sigmoid() * weak_label.unsqueeze(-2)

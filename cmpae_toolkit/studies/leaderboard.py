@@ -23,18 +23,22 @@ from .statistics import CONFIDENCE, RESAMPLES
 
 SHORT = {"segment.type": "type F, segments", "event.type": "type F, events", "accuracy": "accuracy"}
 COST = {"parameters": "parameters, thousands", "seconds": "seconds a run"}
-SCHEDULES = {  # whose schedule a method is on -> one row of ours for each printed one
-    "its authors'": {shown for label, (shown, in_print) in SHOWN.items() if label in (in_print, FULL)},
+SCHEDULES = {  # whose schedule a method is on -> our rows
+    "its authors'": {shown for shown, _ in SHOWN.values() if shown.endswith("its own schedule")} | {SHOWN[FULL][0]},
     "CMPAE's": {shown for shown, _ in SHOWN.values() if shown.endswith(OUR_SCHEDULE)} | {SHOWN[FULL][0]},
 }
 ABOUT = """\
 # Leaderboard
 
 Every method that has stored runs, on one protocol: the same data, the epoch and all thresholds chosen on val, test scored once. In
-brackets stand 95 % intervals, from a bootstrap over seeds and test videos, which for few seeds are a little too narrow. Where the
-intervals of two ranks overlap, the order of the two is not known. Floors have no rank; they are what a rank is worth. "Printed" is
-the first score of the same method in the paper's tables, on the real LLP, AVE or AVEP. Seconds are the median of runs
-on one core that had other work, too, without a label procedure that runs of a seed share.
+brackets stand 95 % intervals, from a bootstrap over seeds and test videos, which for few seeds are a little too narrow; for a single
+run they tell of test videos alone. Where the intervals of two ranks overlap, the order of the two is not known. Floors have no rank: a
+method below a floor has learned less than the floor knows. "Printed" is the first score on the real LLP, AVE or AVEP of a row with the
+same labels and losses, as the CMPAE paper or a later one prints it. Seconds are the median time of a run on one core of a busy
+machine; the time for making labels or noise ratios is not counted.
+
+Two things move a method as far as its idea does: its schedule and the labels it learns from. [main_results](main_results.ipynb) shows
+how far.
 
 This page is made of the stored runs by `cmpae leaderboard --out docs/leaderboard.md --figures figures`; [results](results.md)
 says what the data are, and [methods](methods.md) how to add a method.
@@ -109,13 +113,15 @@ def reversals(results: str | Path | Sequence[str | Path] = "tables") -> dict[str
     """Title of the data -> pairs of methods that come out the other way round than in print, by more than the interval.
 
     Columns: whose schedule both are on, better, worse, and in percent points of the first score the difference, its low and high
-    end, and how far "better" is below in print. Of CMPAE the preset `paper` is compared, of others the row with their authors' labels.
+    end, and how far "better" is below in print. Of CMPAE the preset `paper` is compared, of others each row that has a printed one with the
+    same labels and losses. Methods of which there is one run alone are left out.
     """
     found = {}
     for title, (runs, scores) in _by_data(results).items():
         printed, pairs = _printed(title, scores[0]), []
         for schedule, rows in SCHEDULES.items():
-            methods = [m for m in dict.fromkeys(runs["method"]) if m in printed and m in rows]
+            several = runs.groupby("method", sort=False)["seed"].nunique()  # of one run nobody knows how far seeds would move it
+            methods = [m for m in several.index[several > 1] if m in printed and m in rows]
             values = [_values(runs[runs["method"] == m], scores[0]) for m in methods]
             means, drawn = np.array([v.mean() for v in values]), _resampled(values) if values else None
             for i, j in ((i, j) for i, a in enumerate(methods) for j, b in enumerate(methods) if printed[a] < printed[b]):

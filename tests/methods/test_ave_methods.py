@@ -16,6 +16,7 @@ from cmpae_toolkit.method import Batch, Moment
 from cmpae_toolkit.methods import get
 from cmpae_toolkit.methods.cmbs import mean_of_highest
 from cmpae_toolkit.methods.psp import Propagation
+from cmpae_toolkit.train import in_order
 
 METHODS = ("avel", "psp", "cmran", "cmbs")
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -112,6 +113,24 @@ def test_learning_rates(name):
     assert rates == pytest.approx(SCHEDULES[name], rel=1e-12)
     model.config = config.changed(schedule="cosine", warm_up_epochs=2)
     assert model.learning_rate(1) == config.learning_rate / 2 and model.learning_rate(config.epochs) < 1e-3 * config.learning_rate
+
+
+class Labels(list):
+    """Weak labels of a training set, as the order of its batches sees them."""
+
+    @property
+    def weak_labels(self):
+        return np.array(self)
+
+
+def test_batches_by_category():
+    """As AVEL's file is sorted: videos of one category together, background last, and no batch that is not full."""
+    videos = Labels(np.eye(4)[[2, 3, 0, 2, 1, 0, 3], :3])  # 3 is background
+    config = get("avel").Config().changed(order="category", batch_size=2)
+    assert [batch.tolist() for batch in in_order(videos, config)] == [[2, 5], [4, 0], [3, 1]]
+    assert [batch.tolist() for batch in in_order(Labels(videos[:6]), config)] == [[2, 5], [4, 0], [3, 1]]
+    assert [len(batch) for batch in in_order(videos, config.changed(batch_size=9))] == [7]
+    assert [len(batch) for batch in in_order(videos, config.changed(order="shuffled"))] == [2, 2, 2, 1]
 
 
 @every_method
@@ -217,7 +236,7 @@ def test_cmran_answers_background_where_the_gate_is_closed():
 
 
 def test_cmbs_gate_in_both_readings():
-    """As released every snippet gets the video's answer; else the event is where gate and category together reach a threshold."""
+    """As released every snippet gets the video's answer; else those whose gate reaches a threshold, and none where it is background."""
     model = get("cmbs")(get("cmbs").Config(), DataSpec(CATEGORIES, 5, STREAMS)).eval()
     features = some()
     with torch.no_grad():
@@ -228,11 +247,15 @@ def test_cmbs_gate_in_both_readings():
         released_rolls = model.decode(model(features), model.thresholds())
     answer = np.eye(4, dtype=bool)[category.argmax(-1)][:, None, None, :3]
     assert np.array_equal(released_rolls, np.broadcast_to(answer, released_rolls.shape))
-    chosen = category[:, :3].argmax(-1)
-    sure = gate * category.softmax(-1)[[0, 1], chosen].unsqueeze(1)
-    rolls = model.decode(evidence, replace(model.thresholds(), both=sure.median().item() ** 2 + 1e-7))
-    wanted = (sure > sure.median()).numpy()[..., None] & np.eye(3, dtype=bool)[chosen][:, None]
-    assert wanted.sum() == 5 and np.array_equal(rolls, np.broadcast_to(wanted[:, None], rolls.shape))
+    rolls = model.decode(evidence, replace(model.thresholds(), both=gate.median().item() ** 2 + 1e-7))
+    wanted = (gate > gate.median()).numpy()[..., None] & answer[:, 0]
+    assert (gate > gate.median()).sum() == 5 and np.array_equal(rolls, np.broadcast_to(wanted[:, None], rolls.shape))
+    with torch.no_grad():
+        model.classifier.weight[3] = 10 * model.classifier.weight.abs().sum(0)
+        model.config, audible = model.config.changed(event_gate="threshold"), {n: x.abs() for n, x in features.items()}
+        said = model(audible)
+    _, category = model.relevance_and_category(audible, None, True)
+    assert (said.snippet.probability.amax((1, 2, 3)) == 0).tolist() == (category.argmax(-1) == 3).tolist()
 
 
 def test_the_mean_of_the_highest():

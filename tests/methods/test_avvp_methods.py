@@ -352,6 +352,18 @@ def test_uwavs_student_is_the_authors_code(recordings, monkeypatch):
     assert gradient_norm(model) == pytest.approx(float(values["uwav/grad_norm"]), rel=1e-4)
 
 
+def test_uwavs_teachers_threshold_is_the_authors(recordings):
+    """Recorded: 300 logits, every fourth outside the weak label; the threshold with the best F, and that F."""
+    recorded = recordings[0].get("uwav/teacher/threshold")
+    if recorded is None:
+        pytest.skip("the recording of a teacher's threshold lies beside the repository only")
+    rng = np.random.default_rng([SEED, 15])
+    z = rng.standard_normal(300)
+    occurs = rng.random(300) < 1 / (1 + np.exp(-1.5 * z))
+    inside = np.arange(300) % 4 != 0
+    np.testing.assert_allclose(snippet_labels.best_threshold(z[inside], occurs[inside]), recorded, rtol=1e-6)
+
+
 def test_uwavs_schedule_and_weights():
     spec = DataSpec(("A", "B"), 10, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(4, 2, "visual")})
     small = dict(width=16, attention_layers=1, feed_forward_width=8, audio_hidden=8)
@@ -400,6 +412,33 @@ def test_coleafs_losses_are_the_authors(recordings, monkeypatch):
     assert odd["mutual"].item() == pytest.approx(float(values["coleaf/mutual_odd"]), rel=1e-5)
 
 
+# the published rates, epoch by epoch
+STEPS = {
+    "ma": [3e-4] * 10 + [3e-5] * 2, "mm_pyramid": [1e-4 * 0.1 ** (n // 10) for n in range(40)],
+    "cvcms": [7e-5 * 0.5 ** (n // 7) for n in range(40)], "dhhn": [3e-4] * 5, "leap": [1e-4 * 0.1 ** (n // 10) for n in range(30)],
+    "coleaf": [5e-4] * 6 + [1.25e-4] * 4,
+}
+
+
+def warm_cosine(rate, lowest, warm_up, epochs):
+    """The spec's Warm-cos, from epoch 1."""
+    n = np.arange(1, epochs + 1)
+    cosine = lowest + (rate - lowest) / 2 * (1 + np.cos(np.pi * (n - warm_up) / (epochs - warm_up)))
+    return np.where(n < warm_up, rate * n / warm_up, cosine)
+
+
+@pytest.mark.parametrize(("name", "fields", "rates"), [
+    *((name, {}, rates) for name, rates in STEPS.items()), ("dhhn", dhhn.WEAK, [3e-4] * 10),
+    ("valor", valor.PLUS, warm_cosine(3e-4, 3e-6, 10, 60)), ("uwav", {}, warm_cosine(1e-4, 5e-6, 10, 80)),
+])
+def test_learning_rates(name, fields, rates):
+    config = get(name).Config().changed(**fields)
+    spec = DataSpec(("A", "B"), 10, {"audio": StreamSpec(4, 1, "audio"), "frames": StreamSpec(4, 2, "visual")})
+    model = get(name)(config.adopting(width=16, attention_layers=1, feed_forward_width=8, audio_hidden=8), spec)
+    np.testing.assert_allclose([model.learning_rate(n) for n in range(1, config.epochs + 1)], rates, rtol=1e-12)
+    assert type(model.optimizer()).__name__.lower() == config.optimizer
+
+
 # ---- all -----------------------------------------------------------------------------------------------------------------------
 
 FIELDS = {  # every field that a method adds, or has another default for, with another value
@@ -417,7 +456,7 @@ FIELDS = {  # every field that a method adds, or has another default for, with a
     "uwav": dict(audio_hidden=4, balance="sum", positive_weight=0.9, mix_concentration=0.2, mix_weight=0.5),
     "coleaf": dict(
         early_epochs=9, agreement_after=9, reference_dropout=0.0, audio_agreement_weight=0.5, visual_agreement_weight=0.5,
-        audio_guidance_weight=0.5, visual_guidance_weight=0.5,
+        audio_guidance_weight=0.5, visual_guidance_weight=0.5, **coleaf.PAPER,
     ),
 }
 
