@@ -27,7 +27,7 @@ class Tables:
     results: Path = Path("runs/tables")  # the folder of the runs
     out: Path | None = None  # the folder of the tables; without it that of the runs
     stored: Flag = False  # train nothing: only read the runs that are there
-    extend: Flag = False  # runs of the stored study on the same data count as finished and are copied to `results`
+    extend: Flag = False  # count the repository's runs on the same data as finished; with --stored read these alone
     workers: int = 1  # processes at once
     threads: int = 1  # of each process
     scheduler: str | None = None  # address of a Dask cluster that runs them instead, such as tcp://host:8786
@@ -43,10 +43,11 @@ class Tables:
             grid.run_grid(planned, self.results, extend="tables" if self.extend else None, **how)
             for name in self.data:
                 tables.write_floors(name, self.results)
-        for table in tables.make_all(numbers, self.results, self.data):
+        source = "tables" if self.stored and self.extend else self.results
+        for table in tables.make_all(numbers, source, self.data):
             print("\n".join([table.to_markdown(), *map(str, table.save(out)), ""]))
-        print(tables.write_categories(self.results, self.data, out))
-        failed = grid.failures(self.results)
+        print(tables.write_categories(source, self.data, out))
+        failed = grid.failures(source)
         for file, error in failed.items():
             print(f"cmpae: failed: {file}: {error}", file=sys.stderr)
         return 1 if failed else 0

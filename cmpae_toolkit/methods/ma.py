@@ -32,11 +32,11 @@ LABEL = "modality_label"  # (video, modality, category) of 0 and 1: the name of 
 
 @dataclass(frozen=True)
 class MAConfig(HANConfig):
-    """MA as it was published. The rows of the tables are without the contrastive term (`contrastive_weight` 0)."""
+    """MA as it was published. The paper's Table 2 prints it without the contrastive term (`contrastive_weight` 0)."""
 
     method: ClassVar[str] = "ma"
 
-    contrastive_weight: Weight = 1.0  # of JoMoLD's contrastive term
+    contrastive_weight: Weight = 1.0  # of the contrastive term
     label_source: Literal["weak", "exchange"] = "exchange"  # "weak": the first stage alone
     joint_label: Literal["weak", "audio"] = "weak"  # "audio": the released code, where audio's removed labels are missing here too
 
@@ -130,7 +130,7 @@ def exchange_supervision(
 ) -> Supervision:
     """The labels that MA's first stage `base` leaves to each modality; nothing where there is no such stage.
 
-    Kept under `CMPAE_HOME` per data set and stage, so that every method that learns from them has the same.
+    Kept under `CMPAE_HOME` per data set and stage, so that all methods with the same first stage have the same labels.
     """
     if base is None:
         return Supervision()

@@ -354,6 +354,8 @@ def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path, mo
     monkeypatch.setattr(grid, "run", lambda job, *others: pytest.fail(f"{job.variant} was trained again"))
     assert cli.main(["tables", "2", "5", "--extend", "--data", "tiny", "--seeds", "2", "--results", str(tmp_path / "taken_over")]) == 0
     pd.testing.assert_frame_equal(collect(tmp_path / "taken_over", "tiny"), runs)
+    assert cli.main(["tables", "5", "--stored", "--extend", "--data", "tiny", "--out", str(tmp_path / "read")]) == 0
+    assert (tmp_path / "read" / "table_5.csv").read_text() == (tmp_path / "taken_over" / "table_5.csv").read_text()
     broken = next(iter(before))
     broken.write_text(json.dumps({"error": "ValueError: made up", "variant": "EDL", "seed": 0}))
     assert cli.main(["tables", "5", "--stored", *where]) == 1 and "made up" in capsys.readouterr().err
