@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import data, plots
+from .. import data, metrics, plots
 from .._files import write_atomically, write_json, write_text
 from ..errors import InputError
 from ..inference import accuracy_floors, floors
@@ -23,7 +23,7 @@ from .ablations import SAME, table_runs
 from .claims import write_categories
 from .grid import Job
 from .identity import identify, short_name
-from .rows import ABLATIONS, FULL, MORE_ABLATIONS, SHOWN, ablation, methods
+from .rows import ABLATIONS, FULL, MORE_ABLATIONS, SHOWN, WITH_BACKGROUND, ablation, methods
 
 __all__ = ["NUMBERS", "Table", "jobs_for", "labels_of", "make", "make_all", "write_categories", "write_floors"]
 
@@ -111,11 +111,13 @@ def labels_of(number: int) -> tuple[str, ...]:
 
 
 def write_floors(data_name: str, results: str | Path) -> Path:
-    """The floors of a data set's test split beside its runs, so that the tables need the data no more."""
+    """The floors of a data set's test split beside its runs, so that the tables need the data no more; for AVE's task also those of the
+    "others", the videos that are not one event from end to end, by their positions in the split."""
     test = data.load(data_name, "test")
     found: dict[str, Any] = {"title": test.title, "floors": floors(test)}
     if table_runs(data_name)[FULL].task == "localization":
-        found["accuracy"] = accuracy_floors(test)
+        others = np.flatnonzero((metrics.answers(test.reference) == len(test.categories)).any(1))
+        found |= {"accuracy": accuracy_floors(test), WITH_BACKGROUND: accuracy_floors(test.subset(others)), "others": others.tolist()}
     path = Path(results) / identify(data_name).folder / records.FLOORS
     write_json(path, found)
     return path

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from ave_folder import AUDIO, ORDERS, ROWS, VISUAL, features, put, write_ave, write_background
 
-from cmpae_toolkit import data
+from cmpae_toolkit import data, metrics
 from cmpae_toolkit.data import AVE_CATEGORIES, arrays, ave, ave_labels, ave_truth, h5, load, load_ave, open_store, pack, read_ave, splits
 from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.studies.rows import paper_table
 
 
 @pytest.fixture
@@ -66,6 +67,18 @@ def test_lists_may_lie_below_and_need_no_features(tmp_path):
         assert len(read_ave(folder, "train")) == 5
         with pytest.raises(InputError, match=r"no audio_feature\.h5: put it into"):
             load_ave(folder, "train")
+
+
+def test_the_floor_of_the_published_lists(published):
+    """The true category on every second of the test videos: what Table 3 prints beneath the methods."""
+    rolls, _ = read_ave(published, "test").reference(10)
+    occurs = rolls[:, 0].any(1)
+    painted = metrics.answers(np.broadcast_to(occurs[:, None, None], rolls.shape))
+    right = metrics.answers(rolls)
+    others = (right == rolls.shape[-1]).any(1)
+    measured = [metrics.ave_accuracy(painted, right), metrics.ave_accuracy(painted[others], right[others])]
+    assert (len(rolls), others.sum()) == (402, 141)
+    assert np.round(measured, 2).tolist() == paper_table("floors_AVE_test")["rows"]["true category everywhere"]
 
 
 def test_header_byte_order_mark_and_windows_line_ends_change_nothing(folder):

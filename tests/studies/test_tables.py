@@ -18,7 +18,7 @@ from cmpae_toolkit.studies import ablations, claims, grid, records, tables
 from cmpae_toolkit.studies.ablations import OTHERS, SAME, SCHEDULE, SIZE, TABLE_5, TABLE_6, table_config, table_runs
 from cmpae_toolkit.studies.identity import identify
 from cmpae_toolkit.studies.records import collect
-from cmpae_toolkit.studies.rows import FULL, PAPER_TABLES, TEN, TYPE, paper_table
+from cmpae_toolkit.studies.rows import FULL, PAPER_TABLES, TEN, TYPE, WITH_BACKGROUND, paper_table
 
 VIDEOS = 40
 
@@ -172,6 +172,24 @@ def test_accuracy_and_its_floors(tmp_path):
         frame = tables.make(number, tmp_path, ["simulated-ave"]).frame
         ours = frame[frame["data"] == "simulated ave (test)"].set_index("method")["accuracy"]
         assert ours.to_dict() == {"CMPAE, preset paper": 74.5, "background everywhere": 16.9, "true category everywhere": 83.1}
+
+
+def test_accuracy_on_videos_with_background(tmp_path):
+    """Table 3's second column: the videos that are not one event from end to end, of runs and of floors."""
+    stored(tmp_path, FULL, 0, 50.0, "simulated tiny-ave (test)", "simulated-tiny-ave", accuracy=74.5)
+    videos = data.load("simulated-tiny-ave", "test")
+    others = [i for i, roll in enumerate(videos.reference) if not roll.any(-1).all()]
+    (file,) = (tmp_path / place("simulated-tiny-ave")).glob("*.json")
+    record = json.loads(file.read_text())
+    record["per_video"]["accuracy"] = [30.0 + 40 * (i in others[:1]) if i in others else 100.0 for i in range(len(videos))]
+    file.write_text(json.dumps(record))
+    tables.write_floors("simulated-tiny-ave", tmp_path)
+    frame = tables.make(3, tmp_path, ["simulated-tiny-ave"]).frame
+    column = frame[frame["data"] == "simulated tiny-ave (test)"].set_index("method")[WITH_BACKGROUND]
+    assert column["CMPAE, preset paper"] == pytest.approx(30 + 40 / len(others)) and 0 < len(others) < len(videos)
+    event, background = (videos.reference[others].any(-1)[:, 0] == x for x in (True, False))
+    assert column["true category everywhere"] == pytest.approx(100 * event.mean())
+    assert column["background everywhere"] == pytest.approx(100 * background.mean())
 
 
 def test_floors_of_llp_are_those_of_the_published_lists(shared):
