@@ -36,16 +36,14 @@ HAN_LABELS: _Changed = {
     "localization": {},
 }
 # Other readings of published methods: without MA's contrastive loss, as the paper's Table 2 prints it; on MA's labels or on weak ones,
-# whichever of the two the row above is not on; and two of AVE's released codes
+# whichever of the two the row above is not on; and AVEL with its code's order of batches
 READINGS: _Changed = {
     "parsing": {
         "MA, no contrastive loss": ("ma", dict(contrastive_weight=0.0)), "MA, weak labels": ("ma", dict(label_source="weak")),
         "MM-Pyramid, MA's labels": ("mm_pyramid", dict(label_source="exchange")),
         "CVCMS, weak labels": ("cvcms", dict(label_source="weak")), "DHHN, weak labels": ("dhhn", WEAK),
     },
-    "localization": {
-        "AVEL, batches by category": ("avel", dict(order="category")), "PSP, told how long events are": ("psp", dict(label="share")),
-    },
+    "localization": {"AVEL, batches by category": ("avel", dict(order="category"))},
 }
 OUR_SCHEDULE = ", CMPAE's schedule"  # ends the labels of other methods trained with CMPAE's; JoMoLD's is the row with its own weights
 

@@ -85,8 +85,8 @@ def jobs_for(numbers: Iterable[int], data_names: Iterable[str], seeds: Iterable[
 
     `of`: names of methods, whose runs alone are wanted; none: all. Raises InputError where none of the rows is of these.
 
-    >>> [job.variant for job in jobs_for([3], ["simulated-ave"], [0], ["cmran"])]
-    ['CMRAN', "CMRAN, CMPAE's schedule"]
+    >>> [job.variant for job in jobs_for([3], ["simulated-ave"], [0], ["psp"])]
+    ['PSP', "PSP, CMPAE's schedule"]
     """
     names, numbers, of = list(data_names), tuple(numbers), tuple(of)
     shown = {label for number in numbers for label in labels_of(number)}
