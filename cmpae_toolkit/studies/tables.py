@@ -117,7 +117,9 @@ def write_floors(data_name: str, results: str | Path) -> Path:
     found: dict[str, Any] = {"title": test.title, "floors": floors(test)}
     if table_runs(data_name)[FULL].task == "localization":
         others = np.flatnonzero((metrics.answers(test.reference) == len(test.categories)).any(1))
-        found |= {"accuracy": accuracy_floors(test), WITH_BACKGROUND: accuracy_floors(test.subset(others)), "others": others.tolist()}
+        found["accuracy"] = accuracy_floors(test)
+        if len(others):
+            found |= {WITH_BACKGROUND: accuracy_floors(test.subset(others)), "others": others.tolist()}
     path = Path(results) / identify(data_name).folder / records.FLOORS
     write_json(path, found)
     return path
