@@ -24,7 +24,7 @@ from cmpae_toolkit import decode
 from cmpae_toolkit.config import presets
 from cmpae_toolkit.inference import predict, score
 from cmpae_toolkit.method import Moment
-from cmpae_toolkit.train import Training, shuffled
+from cmpae_toolkit.train import Training, in_order
 
 BASE = {"videos": 128, "categories": 25, "snippets": 10}
 GROWN = {"videos": (128, 256, 512), "categories": (25, 100, 500), "snippets": (10, 60, 600)}
@@ -48,7 +48,7 @@ def measure(axis: str, size: int) -> dict[str, float]:
     video_set = stages.videos(sizes["videos"], snippets=sizes["snippets"], categories=sizes["categories"], streams=STREAMS)
     config = presets["paper"].changed(width=WIDTH, batch_size=BATCH)
     training = Training(config, video_set, video_set, stages.noise(sizes["categories"]), "cpu")
-    batches = shuffled(len(video_set), BATCH)
+    batches = in_order(video_set, config)
 
     def epoch() -> None:
         training.model.train()

@@ -16,7 +16,7 @@ from cmpae_toolkit.config import MethodConfig
 from cmpae_toolkit.data.videoset import VideoSet
 from cmpae_toolkit.method import Moment, Supervision
 from cmpae_toolkit.methods import METHODS, get
-from cmpae_toolkit.train import Training, seeded, shuffled
+from cmpae_toolkit.train import Training, in_order, seeded
 
 LATE = 4  # an epoch by which every method has all of its losses
 
@@ -27,7 +27,7 @@ def epoch_seconds(config: MethodConfig, train_set: VideoSet, val_set: VideoSet, 
     training.model.train()
     times = []
     with seeded(0):
-        batches = shuffled(len(train_set), config.batch_size)
+        batches = in_order(train_set, config)
         for number, batch in enumerate(training.train_loader.batches(batches[: steps + 1])):
             started = time.process_time()
             training.step(batch, Moment(LATE, number, len(batches)))

@@ -146,11 +146,11 @@ OTHER_VALUE = {
     "contrastive_weight": 2.0, "mutual_weight": 2.0, "kl_weight": 0.5, "joint_vacuity_floor": 0.99, "audio_smoothing": 0.8,
     "visual_smoothing": 0.8, "noise_warm_up_epochs": 0.1, "kl_epochs": 3, "prior_weight": 0.2, "fisher_weight": 0.5,
 }
-TRAINING_ONLY = {  # proven in test_train.py and test_decode.py
+TRAINING_ONLY = {  # proven in test_train.py, test_decode.py, and "order" in methods/test_ave_methods.py
     "denoise", "audio_noise_threshold", "visual_noise_threshold", "epochs", "estimator_epochs", "batch_size", "learning_rate", "decay",
     "decay_epochs", "select_epoch_by", "seed", "inference_self_share", "gate", "audio_video_threshold", "visual_video_threshold",
     "snippet_threshold", "task", "search_thresholds", "threshold_candidates", "threshold_epoch", "threshold_shrinkage", "schedule",
-    "warm_up_epochs", "optimizer", "weight_decay", "clip_gradient",
+    "warm_up_epochs", "optimizer", "weight_decay", "clip_gradient", "order",
 }
 CONTEXT = {"kl_epochs": {"kl_weight": 0.5}, "fisher_weight": {"risk": "fisher"}}  # a field that only matters beside another one
 
