@@ -171,7 +171,7 @@ class _Stack:
                 for name, value in named.items():
                     sums[name] = sums.get(name, 0) + value * (len(batch) // len(self.runs))
         per_seed = ({name: value[i] for name, value in sums.items()} for i in range(len(self.runs)))
-        return [mean_losses(each, len(self.first.train_set), epoch) for each in per_seed]
+        return [mean_losses(each, sum(map(len, orders[0])), epoch) for each in per_seed]
 
     def train_batch(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """One step of every seed on its own videos (their batches one after the other); the named losses, each (seed)."""

@@ -130,8 +130,8 @@ class CoLeaF(CMPAE):
         tensors = self.as_tensors(batch.features)
         judged = [r(tensors, None if valid is None else valid[:, m]) for m, r in enumerate(self.references.values())]
         anchor = evidence.video.probability
+        risk = asymmetric if c.reference_risk == "asymmetric" else losses.binary_cross_entropy
         for m, modality in enumerate(MODALITIES):
-            risk = asymmetric if c.reference_risk == "asymmetric" else losses.binary_cross_entropy
             parts = reference_losses(judged[m][0], judged[m][1], anchor, wanted, m, present, risk)
             weights = (EARLY if moment.epoch <= c.early_epochs else LATE)[modality]
             named[f"{modality}_reference"] = sum(w * x for w, x in zip(weights, parts, strict=True) if w)

@@ -106,9 +106,10 @@ def best_threshold(score: np.ndarray, occurs: np.ndarray) -> tuple[float, float]
     >>> best_threshold(np.array([1.0, 2.0, 4.0]), np.array([False, False, True]))
     (3.0, 1.0)
     """
-    values, first = np.unique(np.sort(score), return_index=True)  # each value, and the first of the sorted scores that have it
+    order = np.argsort(score)
+    score, hits = score[order], occurs[order]
+    values, first = np.unique(score, return_index=True)  # each value, and the first of the sorted scores that have it
     candidates = np.append(values[0] - 1, (values[1:] + values[:-1]) / 2)
-    hits = occurs[np.argsort(score)]
     found = hits.sum() - np.append(0, hits.cumsum())[first]
     f = 2 * found / (len(score) - first + hits.sum())
     return float(candidates[f.argmax()]), float(f.max())
