@@ -92,11 +92,18 @@ def noise(categories: int = CATEGORIES) -> Supervision:
 
 
 def import_(_: float) -> Iterator[Row]:
-    """`import cmpae_toolkit`, and what training needs, beyond `import torch`."""
+    """`import cmpae_toolkit`, and what training needs, beyond `import torch`; and help, with the interpreter's own start as its floor."""
     code = "import time, torch; t = time.perf_counter(); import cmpae_toolkit{}; print(time.perf_counter() - t)"
     for what in ("", ".train"):
         found = [float(subprocess.run([sys.executable, "-c", code.format(what)], capture_output=True, check=True).stdout) for _ in range(3)]
         yield Row(f"import cmpae_toolkit{what}", "", float(np.median(found)), 0.0, note="beyond import torch")
+    took = {}
+    for arguments in (("-c", ""), ("-m", "cmpae_toolkit.cli", "train", "--help")):
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+            took.setdefault(arguments[-1], []).append(time.perf_counter() - started)
+    yield Row("cmpae train --help", "", float(np.median(took["--help"])), float(np.median(took[""])))
 
 
 def epoch(_: float) -> Iterator[Row]:

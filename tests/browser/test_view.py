@@ -1,7 +1,6 @@
 """The live figure in a real browser: every number read back from the picture is the state's, over all options; axes by hand."""
 
 import re
-import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -259,9 +258,7 @@ def test_names_are_text(drawing):
 
 def test_five_hundred_categories_make_a_picture_that_scales(drawing, view):
     state = make_state(count=500, chosen=500)
-    started = time.perf_counter()
     root = drawing(replace(state, reference=np.ones_like(state.reference), estimate=np.ones_like(state.estimate)))
-    assert time.perf_counter() - started < 30
     assert float(root.get("viewBox").split()[3]) < 1700
     names = sorted(float(t.get("y")) for t in elements(root, "text", "end") if (t.text or "").startswith("Category"))
     assert 20 < len(names) < 100 and min(np.diff(names)) > 8
@@ -269,21 +266,18 @@ def test_five_hundred_categories_make_a_picture_that_scales(drawing, view):
     assert view.locator("body").bounding_box()["height"] < 3000
 
 
-def test_a_new_state_is_drawn_once_and_fast(drawing, view):
-    """All traits of a message are one drawing, which takes a few milliseconds."""
+def test_a_new_state_is_drawn_once(drawing, view):
+    """All traits of a message are one drawing."""
     drawing(make_state(count=25, chosen=6))
-    took = view.evaluate("""async () => {
+    drawings = view.evaluate("""async () => {
       let drawings = 0;
       const seen = new MutationObserver((all) => { drawings += all.filter((r) => r.addedNodes.length).length; });
       seen.observe(document.querySelector("svg").parentElement, { childList: true });
-      const started = performance.now();
       for (let k = 0; k < 20; k++) { model.set("snippet", k % 10); model.set("log", k % 2 > 0); await null; await null; }
-      const took = (performance.now() - started) / 20;
       await new Promise((done) => setTimeout(done));
-      return [took, drawings];
+      return drawings;
     }""")
-    print(f"{took[0]:.1f} ms a drawing")
-    assert took[0] < 200 and took[1] == 20
+    assert drawings == 20
 
 
 def test_the_pointer_chooses_the_snippet(drawing, view):
