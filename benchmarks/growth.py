@@ -68,6 +68,8 @@ def table(found: dict[tuple[str, int], dict[str, float]]) -> pd.DataFrame:
     """A row a size; in brackets how many times as much as at the size before."""
     rows = []
     for axis, sizes in GROWN.items():
+        if not all((axis, size) in found for size in sizes):
+            continue
         for i, size in enumerate(sizes):
             here, before = found[axis, size], None if i == 0 else found[axis, sizes[i - 1]]
             row = {"": f"{size} {axis}", "larger": "" if before is None else f"x {size / sizes[i - 1]:g}"}

@@ -39,7 +39,8 @@ def measured(stage: str, threads: int) -> list[dict]:
     command = [sys.executable, "-m", "benchmarks.run", "--stage-here", stage, "--threads", str(threads)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        print(f"{stage}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]  # killed, say, without a word
+        print(f"{stage}: {said[-1]}", file=sys.stderr)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

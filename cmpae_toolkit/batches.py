@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import textwrap
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -53,16 +53,10 @@ def read_ahead(
         # in memory already: a thread would only be in the way
         yield from (take(video_set, index, device, supervision) for index in indices)
         return
-    waiting: deque = deque()
     with ThreadPoolExecutor(1) as reader:
-        for index in indices:
-            waiting.append((reader.submit(_gather, video_set, index), index))
-            if len(waiting) > 1:
-                read, its_index = waiting.popleft()
-                yield _on_device(read.result(), its_index, device, supervision)
-        while waiting:
-            read, its_index = waiting.popleft()
-            yield _on_device(read.result(), its_index, device, supervision)
+        reads = ((reader.submit(_gather, video_set, index), index) for index in indices)
+        for (read, index), _ in itertools.pairwise(itertools.chain(reads, [None])):  # the next one is asked for before this one is used
+            yield _on_device(read.result(), index, device, supervision)
 
 
 def _gather(video_set: VideoSet, index: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray | None]:
@@ -156,6 +150,6 @@ def _cpu_flags() -> set[str]:
     return flags
 
 
-def autocast(device: torch.device, enabled: bool, cache: bool = True) -> contextlib.AbstractContextManager:
-    """bfloat16 where it is safe, when asked for; without its cache of cast weights where a graph is recorded."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=cache)
+def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager:
+    """bfloat16 where it is safe, when asked for."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

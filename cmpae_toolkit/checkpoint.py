@@ -173,13 +173,11 @@ class TrainingState:
             for name, value in tensors.items():
                 part, _, parameter = name.partition("/")
                 parts[part][parameter] = value
-            theirs = rest["key"]
+            theirs = flat(rest["key"])
             state = cls(**rest, **parts)
-        except (KeyError, ValueError, TypeError, RecursionError):
+        except (AttributeError, KeyError, ValueError, TypeError, RecursionError):  # a key that is no object has no items
             raise InputError(f"{path} is no training state of this toolkit: delete it to start anew.") from None
-        if not isinstance(theirs, dict):
-            raise InputError(f"{path} is no training state of this toolkit: delete it to start anew.")
-        differing = [name for name, value in flat(key).items() if flat(theirs).get(name) != value]
+        differing = [name for name, value in flat(key).items() if theirs.get(name) != value]
         if differing:
             raise InputError(f"{path} is of another run ({', '.join(differing[:4])} differ): choose another folder, or delete it.")
         check_finite(state.model | state.best, str(path))

@@ -75,6 +75,8 @@ class MethodConfig:
         for name, hint in hints(type(self)).items():
             if not fits(getattr(self, name), hint):
                 raise InputError(f"config field {name!r} is {getattr(self, name)!r}: use {wanted(hint)}.")
+        if self.search_thresholds and not self.threshold_candidates:
+            raise InputError("config field 'threshold_candidates' is empty, but 'search_thresholds' asks for a search among them.")
 
     def changed(self, **fields: Any) -> Self:
         """A copy with some fields changed, from values or from their text on a command line.
@@ -256,7 +258,8 @@ SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
 
 
 def _is_ave(data_name: str) -> bool:
-    return str(data_name).rpartition("-")[2] == "ave"
+    """By the name, or the last part of a folder's path: "ave", "simulated-ave", "data/ave"."""
+    return str(data_name).rstrip("/\\").replace("\\", "/").rpartition("/")[2].rpartition("-")[2] == "ave"
 
 
 def preset_for(data_name: str, preset: str | None = None) -> str:

@@ -1,8 +1,7 @@
-"""From probabilities to event rolls: thresholds, choosing them on validation, events as rows of a table, JSON by category name."""
+"""From probabilities to event rolls: thresholds, choosing them on validation, events as rows of a table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,9 +69,6 @@ class Thresholds:
             raise InputError(f"the thresholds of a checkpoint have the gate {gate!r} and both = {both!r}, which they cannot have.")
         return cls(tuple(categories), arrays["video"], arrays["snippet"], gate, both)
 
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=1)
-
 
 def _entry(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A named object inside an object, or an empty one."""
@@ -112,7 +108,7 @@ def decode(evidence, thresholds: Thresholds) -> np.ndarray:
     else:
         chosen, product = _answer_and_product(p)
         roll = np.zeros_like(p["snippet"], dtype=bool)
-        np.put_along_axis(roll, chosen[:, None, None, None], (product >= thresholds.both)[:, None, :, None], axis=3)
+        np.put_along_axis(roll, chosen[:, None, None, None], _is_event(product, thresholds.both)[:, None, :, None], axis=3)
     return roll if evidence.valid is None else roll & evidence.valid.cpu().numpy()[..., None]
 
 
@@ -134,12 +130,17 @@ def choose_answer_threshold(evidence, reference: np.ndarray, start: Thresholds) 
     True
     """
     chosen, product = _answer_and_product(probabilities(evidence))
-    right = metrics.answers(reference)
+    right = metrics.answers(reference, None if evidence.valid is None else evidence.valid.any(1).sum(1).cpu().numpy())
     is_event, is_background = right == chosen[:, None], right == reference.shape[3]
     candidates = np.linspace(0, 1, ANSWER_STEPS)
-    accuracy = [np.where(product >= c, is_event, is_background).mean() for c in candidates]
+    accuracy = [np.where(_is_event(product, c), is_event, is_background).mean() for c in candidates]
     best = len(candidates) - 1 - int(np.argmax(accuracy[::-1]))
     return replace(start, both=float(candidates[best]))
+
+
+def _is_event(product: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether a snippet is one; never where the product is 0, by which CMBS says that it is background."""
+    return (product >= threshold) & (product > 0)
 
 
 def _answer_and_product(p: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -194,11 +195,12 @@ def choose_video_thresholds(
     """
     m = MODALITIES.index(modality)
     p = probabilities(evidence)
+    exists = True if evidence.valid is None else evidence.valid.cpu().numpy()[..., None]
 
     def terms(video_thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         video = start.video.copy()
         video[m] = video_thresholds
-        roll = event_rolls(p["snippet"], p["video"], p["joint"], replace(start, video=video))
+        roll = event_rolls(p["snippet"], p["video"], p["joint"], replace(start, video=video)) & exists
         if np.ndim(reference) == 2:  # weak labels: a whole video is one snippet, of either modality
             return metrics.category_f(metrics.segment_counts(metrics.video_level(roll)[:, None, None], reference[:, None, None])[:, :, 0])
         return metrics.category_f(metrics.event_counts(roll[:, m : m + 1], reference[:, m : m + 1])[:, :, 0])

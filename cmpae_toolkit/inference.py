@@ -61,15 +61,20 @@ def predict(
     return _finite(Evidence.concatenate(parts), video_set)
 
 
+ROUNDING = 1e-3  # by which a probability may pass 0 or 1
+
+
 def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
-    """The evidence, or an InputError naming the first video whose probabilities or vacuities are not finite."""
+    """The evidence, or an InputError naming the first video whose probabilities or vacuities are no finite numbers in 0..1."""
     for judgement in (evidence.snippet, evidence.video, evidence.joint):
         for values in (judgement.probability, judgement.vacuity):
-            finite = torch.ones(1) if values is None else values.flatten(1).isfinite().all(1)
-            if bool(finite.all()):
+            if values is None:
                 continue
-            name = video_set.filenames[int(finite.int().argmin())]
-            raise InputError(f"{video_set.title}: the model's answer for {name} is not finite; look at its features, and at the weights.")
+            inside = ((values > -ROUNDING) & (values < 1 + ROUNDING)).flatten(1).all(1)  # NaN is not
+            if not bool(inside.all()):
+                name, finite = video_set.filenames[int(inside.int().argmin())], bool(values.isfinite().all())
+                what = "no probability in 0..1: does `forward` give logits?" if finite else "not finite: look at its features and weights."
+                raise InputError(f"{video_set.title}: the model's answer for {name} is {what}")
     return evidence
 
 
@@ -84,7 +89,8 @@ def evaluate(run: Run, video_set: VideoSet, *, one_sided: bool = False) -> dict[
     ['audio', 'visual', 'audio_visual', 'type', 'event']
     """
     _check_labels(video_set)
-    return score(run.config, run.model.decode(predict(run.model, video_set), run.thresholds), video_set.yardstick, one_sided)
+    rolls = run.model.decode(predict(run.model, video_set), run.thresholds)
+    return score(run.config, rolls, video_set.yardstick, one_sided, video_set.lengths)
 
 
 def evaluate_events(
@@ -104,7 +110,7 @@ def evaluate_events(
     ['segment', 'event']
     """
     _check_labels(video_set)
-    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.yardstick, one_sided)
+    return score(config, data.rolls_of(data.read_events(path), video_set), video_set.yardstick, one_sided, video_set.lengths)
 
 
 def _check_labels(video_set: VideoSet) -> None:
@@ -112,8 +118,12 @@ def _check_labels(video_set: VideoSet) -> None:
         raise InputError(f"{video_set.title} has no dense annotations and no labels to evaluate against: use val or test.")
 
 
-def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one_sided: bool = False) -> dict:
+def score(
+    config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one_sided: bool = False, lengths: np.ndarray | None = None
+) -> dict:
     """The scores of the config's task: `metrics.f_scores`, and for localization the accuracy over all snippets.
+
+    `lengths` (video,) counts each video's snippets where they differ.
 
     `reference` is a roll, or (video, category) where there are weak labels alone: then `metrics.video_scores`.
 
@@ -125,7 +135,7 @@ def score(config: MethodConfig, estimate: np.ndarray, reference: np.ndarray, one
         return metrics.video_scores(estimate, reference)
     scores: dict = metrics.f_scores(estimate, reference, one_sided)
     if config.task == "localization":
-        scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference))
+        scores["accuracy"] = metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference, lengths))
     return scores
 
 
@@ -171,7 +181,7 @@ def floors(video_set: VideoSet, one_sided: bool = False) -> dict[str, dict[str, 
         return metrics.video_floors(video_set.weak_labels)
     if video_set.weak_labels is None:
         return {"predict nothing": metrics.f_scores(np.zeros_like(video_set.reference), video_set.reference, one_sided)}
-    return metrics.floors(video_set.weak_labels, video_set.reference, one_sided)
+    return metrics.floors(video_set.weak_labels, video_set.reference, one_sided, video_set.valid)
 
 
 def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
@@ -181,8 +191,8 @@ def accuracy_floors(video_set: VideoSet) -> dict[str, float]:
     >>> list(accuracy_floors(load("small", "test").subset(range(4))))
     ['background everywhere', 'true category everywhere']
     """
-    right = metrics.answers(video_set.reference)
-    painted = metrics.answers(np.broadcast_to(video_set.weak_labels[:, None, None] > 0.5, video_set.reference.shape))
+    right = metrics.answers(video_set.reference, video_set.lengths)
+    painted = metrics.answers(metrics.painted_everywhere(video_set.weak_labels, video_set.reference.shape, video_set.valid))
     background = np.full_like(right, len(video_set.categories))
     return {
         "background everywhere": metrics.ave_accuracy(background, right),

@@ -48,8 +48,9 @@ def noise_ratios(
     >>> noise_ratios(probability, torch.ones(4, 1), presets["paper"]).tolist()  # a visual one is noisy below 1.8 times the mean
     [[0.25], [1.0]]
     """
-    if present is not None:
-        return _ratios_of_present(probability, weak_label, config, present)
+    if present is not None:  # each modality over the videos that have it
+        each = (noise_ratios(probability[rows], weak_label[rows], config)[m] for m, rows in enumerate(present.unbind(1)))
+        return torch.stack(list(each))
     means = torch.stack([batch.double().mean(0) for batch in probability.split(config.batch_size)]).mean(0)
     labels = training_labels(weak_label.double(), config)
     thresholds = torch.tensor([config.audio_noise_threshold, config.visual_noise_threshold]).view(2, 1)
@@ -57,12 +58,6 @@ def noise_ratios(
     wrong = positive & (probability.double() * labels / means < thresholds)
     # as numbers that a file keeps: an estimate that was just made and one read from the cache train the same weights
     return (wrong.sum(0) / positive.sum(0).clamp_min(1)).double()
-
-
-def _ratios_of_present(probability: Tensor, weak_label: Tensor, config: JoMoLDConfig, present: Tensor) -> Tensor:
-    """`noise_ratios` of each modality over the videos that have it."""
-    has_both = [noise_ratios(probability[rows], weak_label[rows], config)[m] for m, rows in enumerate(present.unbind(1))]
-    return torch.stack(has_both)
 
 
 def warm_up(epoch: int, batch: int, batches: int, config: JoMoLDConfig) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._log_domain import digamma_of_exp, with_prior_one
-from .config import RISKS, Config, MethodConfig
+from .config import MODALITIES, RISKS, Config, MethodConfig
 from .errors import InputError
 from .opinion import Judgement, Opinion
 
@@ -51,10 +51,18 @@ def bayes_risk(opinion: Opinion, label: Float[Tensor, "*any"], psi: str = "digam
     >>> bayes_risk(unsure, torch.tensor([1.0])).item(), bayes_risk(unsure, torch.tensor([1.0]), "log").item()  # 1/3, log 4/3
     (0.3333..., 0.2876...)
     """
+    label = _of_numbers(label, opinion)
     if psi == "log":
         return F.binary_cross_entropy_with_logits(opinion.logit, label, reduction="none")
+    if psi != "digamma":
+        raise InputError(f"there is no psi {psi!r} in Eq. 5: use log or digamma.")
     strength, alpha, beta = (digamma_of_exp(x) for x in (opinion.log_strength, opinion.log_alpha, opinion.log_beta))
     return strength - label * alpha - (1 - label) * beta
+
+
+def _of_numbers(label: Tensor, opinion: Opinion) -> Tensor:
+    """Labels as they are where they are floats, else in the opinion's type: results take their type, and whole numbers would be cut."""
+    return label if label.is_floating_point() else label.to(opinion.log_alpha.dtype)
 
 
 def log_risk(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -101,6 +109,7 @@ def fisher_risk(opinion: Opinion, label: Float[Tensor, "*any"], weight: float = 
     >>> [round(x, 2) for x in fisher_risk(vacuous_and_sure, torch.ones(2)).tolist()]
     [1.1, 0.07]
     """
+    label = _of_numbers(label, opinion)
     alpha, beta = (x.to(_wide(x)).clamp_max(LARGEST_FISHER_LOG).exp() for x in (opinion.log_alpha, opinion.log_beta))
     information = (torch.polygamma(1, alpha) + torch.polygamma(1, beta)).to(label.dtype)
     error = _squared_error(opinion, label) + _variance(opinion)
@@ -175,6 +184,7 @@ def kl_to_uniform(opinion: Opinion, label: Float[Tensor, "*any"]) -> Float[Tenso
     >>> kl_to_uniform(misled, label=torch.zeros(2)).tolist()  # log(e + 1) + 1 / (e + 1) - 1
     [0.1931..., 0.6362...]
     """
+    label = _of_numbers(label, opinion)
     wide = _wide(label)
     y = label.to(wide)
     parameters = zip((opinion.log_alpha, opinion.log_beta), opinion.priors, strict=True)
@@ -201,6 +211,8 @@ def select_modality(
     >>> select_modality(probability, weak_label=torch.tensor([[1.0, 0.0]])).tolist()
     [[[1.0, 0.5], [0.0, 0.5]]]
     """
+    if tie not in MODALITIES:
+        raise InputError(f"a tie goes to audio or visual, not to {tie!r}.")
     audio, visual = probability.unbind(1)
     takes_visual = visual >= audio if tie == "visual" else visual > audio
     chosen = torch.stack([~takes_visual, takes_visual], dim=1).to(probability.dtype)
@@ -225,6 +237,8 @@ def mutual_learning(
     """
     if teacher == "joint":
         return (1 - joint_vacuity) * (1 - unimodal_vacuity) * (joint_probability.detach() - unimodal_probability).square()
+    if teacher != "modality":
+        raise InputError(f"the teacher is joint or modality, not {teacher!r}.")
     return joint_vacuity * (1 - unimodal_vacuity) * (joint_probability - unimodal_probability.detach()).square()
 
 
@@ -386,6 +400,7 @@ def _of_present(weights: Float[Tensor, "video modality category"], present: Bool
 
 def _squared_error(opinion: Opinion, label: Tensor) -> Tensor:
     """(y - p)^2, from both p and 1 - p so that neither rounds away."""
+    label = _of_numbers(label, opinion)
     return (label * (-opinion.logit).sigmoid() - (1 - label) * opinion.logit.sigmoid()).square()
 
 

@@ -149,7 +149,7 @@ class Method(nn.Module):
         return self(features, valid=valid)
 
     def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
-        """Adam or AdamW as the config says, on the method's own parameters unless others are given (those of stacked runs)."""
+        """Adam or AdamW as the config says, on the method's own parameters unless others are given (a part of them)."""
         kind = torch.optim.AdamW if self.config.optimizer == "adamw" else torch.optim.Adam
         parameters = list(self.parameters() if parameters is None else parameters)
         # all of the arithmetic in one kernel, where PyTorch has one

@@ -112,7 +112,7 @@ def video_scores(estimate: np.ndarray, labels: np.ndarray) -> dict[str, dict[str
     >>> video_scores(roll, np.array([[1, 0], [0, 1]]))["video"]["macro"]
     50.0
     """
-    there, labels = video_level(estimate), np.asarray(labels) > 0.5
+    there, labels = video_level(_roll("estimate", estimate)), np.asarray(labels) > 0.5
     if there.shape != labels.shape or not len(labels):
         raise InputError(f"video-level scores compare arrays (video, category) with at least one video: {there.shape}, {labels.shape}.")
     hit = (there & labels).sum(0)
@@ -149,6 +149,9 @@ def mean_score(scores: dict[str, dict[str, float]]) -> float:
     return float(np.mean([scores[level][name] for level in LEVELS for name in SCORES]))
 
 
+SCORE_NAMES = ("mean", "accuracy", *(f"{level}.{score}" for level in LEVELS for score in SCORES))  # what `pick_score` knows
+
+
 def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
     """Takes one number of `f_scores`: "mean" (of all ten), level and track as in "event.audio", or "accuracy" where there is one.
 
@@ -167,11 +170,13 @@ def pick_score(scores: dict[str, dict[str, float]], name: str) -> float:
     return scores[level][track]
 
 
-def floors(weak_labels: np.ndarray, reference: np.ndarray, one_sided: bool = False) -> dict[str, dict[str, dict[str, float]]]:
+def floors(
+    weak_labels: np.ndarray, reference: np.ndarray, one_sided: bool = False, valid: np.ndarray | None = None
+) -> dict[str, dict[str, dict[str, float]]]:
     """Scores two answers that a result must be read against: nothing, and the true weak labels on every snippet of both modalities.
 
     `weak_labels` is (video, category), `reference` a roll. The second answer knows the labels, so it is a yardstick and not a bar to
-    beat in every column. `one_sided` as in `f_scores`.
+    beat in every column. `one_sided` as in `f_scores`; `valid` (video, modality, snippet) says where there is a snippet to paint.
 
     >>> reference = np.zeros((1, 2, 10, 3), bool)
     >>> reference[0, :, 2:6, 1] = True
@@ -179,11 +184,21 @@ def floors(weak_labels: np.ndarray, reference: np.ndarray, one_sided: bool = Fal
     >>> {name: round(scores["segment"]["type"], 1) for name, scores in found.items()}  # 2 x 4 / (2 x 4 + 6)
     {'predict nothing': 0.0, 'true weak labels everywhere': 57.1}
     """
-    painted = np.broadcast_to(np.asarray(weak_labels)[:, None, None, :] > 0.5, reference.shape)
+    painted = painted_everywhere(weak_labels, reference.shape, valid)
     return {
         "predict nothing": f_scores(np.zeros_like(reference), reference, one_sided),
         "true weak labels everywhere": f_scores(painted, reference, one_sided),
     }
+
+
+def painted_everywhere(weak_labels: np.ndarray, shape: tuple[int, ...], valid: np.ndarray | None = None) -> np.ndarray:
+    """Makes a roll of a shape in which each weak label (video, category) lasts throughout, wherever there is a snippet (`valid`).
+
+    >>> painted_everywhere(np.array([[0, 1]]), (1, 2, 3, 2)).sum()
+    np.int64(6)
+    """
+    painted = np.broadcast_to(np.asarray(weak_labels)[:, None, None, :] > 0.5, shape)
+    return painted if valid is None else painted & np.asarray(valid)[..., None]
 
 
 def with_audio_visual(roll: np.ndarray) -> np.ndarray:
@@ -298,8 +313,10 @@ def category_f(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 2 * hit / np.maximum(total, 1), total > 0
 
 
-def answers(roll: np.ndarray) -> np.ndarray:
+def answers(roll: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
     """Reads one answer a snippet (video, snippet) from a roll: the category seen and heard, or the category count for background.
+
+    Where videos have different `lengths` (video,), the answer is -1 beyond a video's last snippet.
 
     >>> roll = np.zeros((1, 2, 3, 4), bool)
     >>> roll[0, :, 1, 2] = True
@@ -307,13 +324,15 @@ def answers(roll: np.ndarray) -> np.ndarray:
     [[4, 2, 4]]
     """
     both = np.asarray(roll, bool).all(axis=1)
-    return np.where(both.any(-1), both.argmax(-1), both.shape[-1])
+    found = np.where(both.any(-1), both.argmax(-1), both.shape[-1])
+    return found if lengths is None else np.where(np.arange(found.shape[1]) < np.asarray(lengths)[:, None], found, -1)
 
 
 def ave_accuracy(estimate: np.ndarray, reference: np.ndarray) -> float:
     """Computes the share of snippets with the right answer, in percent; background is an answer too.
 
-    Both arrays are whole numbers (video, snippet). Raises InputError on other shapes or types.
+    Both arrays are whole numbers (video, snippet); snippets whose reference is below 0 do not exist and do not count. Raises InputError
+    on other shapes or types.
 
     >>> ave_accuracy(np.array([[0, 0, 2, 2]]), np.array([[0, 1, 2, 2]]))
     75.0
@@ -323,16 +342,20 @@ def ave_accuracy(estimate: np.ndarray, reference: np.ndarray) -> float:
         raise InputError(f"accuracy compares two arrays (video, snippet), got {estimate.shape} and {reference.shape}.")
     if not all(np.issubdtype(x.dtype, np.integer) for x in (estimate, reference)):
         raise InputError(f"accuracy compares category numbers, got {estimate.dtype} and {reference.dtype}: use integers.")
-    return float((estimate == reference).mean() * 100)
+    return float((estimate == reference)[reference >= 0].mean() * 100)
 
 
 def _checked(estimate: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape:
         raise InputError(f"estimate {estimate.shape} and reference {reference.shape} must have the same shape.")
-    if reference.ndim != 4 or reference.shape[1] != 2 or reference.size == 0:
-        raise InputError(f"rolls are (video, 2, snippet, category) with at least one video, got {reference.shape}.")
-    for what, roll in (("estimate", estimate), ("reference", reference)):
-        if roll.dtype != bool and not np.isin(roll, (0, 1)).all():
-            raise InputError(f"the {what} must be boolean (event active or not), got {roll.dtype} with other values than 0 and 1.")
-    return estimate.astype(bool), reference.astype(bool)
+    return _roll("estimate", estimate), _roll("reference", reference)
+
+
+def _roll(what: str, roll: np.ndarray) -> np.ndarray:
+    roll = np.asarray(roll)
+    if roll.ndim != 4 or roll.shape[1] != 2 or roll.size == 0:
+        raise InputError(f"rolls are (video, 2, snippet, category) with at least one video, got {roll.shape}.")
+    if roll.dtype != bool and not np.isin(roll, (0, 1)).all():
+        raise InputError(f"the {what} must be boolean (event active or not), got {roll.dtype} with other values than 0 and 1.")
+    return roll.astype(bool)

@@ -89,7 +89,7 @@ class Opinion:
     ) -> "Opinion":
         """Builds opinions from log alpha >= log(a W) and log beta >= log((1 - a) W), which are taken as they are."""
         opinion = cls.__new__(cls)
-        opinion._set(log_alpha, log_beta, base_rate, prior_weight)
+        opinion._set(*torch.broadcast_tensors(log_alpha, log_beta), base_rate, prior_weight)
         return opinion
 
     def _set(self, log_alpha: Tensor, log_beta: Tensor, base_rate: Tensor | float, prior_weight: float | int) -> None:
@@ -154,14 +154,12 @@ class Opinion:
     @property
     def belief(self) -> Tensor:
         """The belief e / S = p (1 - a W / alpha) in [0, 1); belief, disbelief and vacuity sum to 1."""
-        prior = _priors(self.base_rate, self.prior_weight)[0]
-        return self.probability * -torch.expm1(-(self.log_alpha - log(prior)))
+        return self.probability * -torch.expm1(-(self.log_alpha - log(self.priors[0])))
 
     @property
     def disbelief(self) -> Tensor:
         """The disbelief ê / S = (1 - p)(1 - (1 - a) W / beta) in [0, 1)."""
-        prior = _priors(self.base_rate, self.prior_weight)[1]
-        return torch.sigmoid(-self.logit) * -torch.expm1(-(self.log_beta - log(prior)))
+        return torch.sigmoid(-self.logit) * -torch.expm1(-(self.log_beta - log(self.priors[1])))
 
     def __invert__(self) -> "Opinion":
         """The opinion on the opposite (book, section 6.3): presence and absence change places, and the base rate is 1 - a."""
@@ -241,6 +239,8 @@ def log_evidence(
     logit = logit / temperature
     if function == "exp":
         return logit
+    if function != "softplus":
+        raise InputError(f"there is no evidence function {function!r}: use exp or softplus.")
     # softplus(z) -> exp(z) for very negative z, where its float32 value would round to 0 and its log to -inf
     return torch.where(logit < -15, logit, F.softplus(logit.clamp_min(-15)).log())
 

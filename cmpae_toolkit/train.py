@@ -58,6 +58,14 @@ def fit(
     if config.task == "localization" and val_set.reference is None:
         raise InputError(f"{val_set.title} has weak labels only, and AVE's task needs dense ones: choose another preset, such as paper.")
     method = get(config.method)
+    if type(config) is not method.Config:
+        raise InputError(f"{type(config).__name__} is no config of the method {config.method!r}, whose own is {method.Config.__name__}: "
+                         "a config of your own names its method's class, as \"module:Class\", in `method`.")
+    if config.task not in method.tasks:
+        raise InputError(f"{config.method} is a method for {' and '.join(sorted(method.tasks))}, and the config's task is {config.task}.")
+    if config.select_epoch_by not in metrics.SCORE_NAMES or (config.select_epoch_by, config.task) == ("accuracy", "parsing"):
+        raise InputError(f"there is no score {config.select_epoch_by!r} for {config.task} to choose the epoch by: use one of "
+                         f"{', '.join(name for name in metrics.SCORE_NAMES if name != 'accuracy')}, or accuracy for localization.")
     if supervision is None:
         stage = partial(fit, device=device, progress=progress and f"preparing {config.method}")
         supervision = method.prepare(config, train_set, val_set, stage)
@@ -84,22 +92,15 @@ class PlainStep:
         self.optimizer = method.optimizer()
 
     def set_learning_rate(self, rate: float) -> None:
-        """The rate of an epoch; in place where a recorded graph reads it."""
+        """The rate of an epoch."""
         for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+            group["lr"] = rate
 
     def __call__(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """One step; the named losses, and their weighted sum as "loss"."""
-        self.optimizer.zero_grad(set_to_none=True)
-        return self.step(batch, moment)
-
-    def step(self, batch: Batch, moment: Moment, cache: bool = True) -> dict[str, Tensor]:
-        """Forward, backward and the optimiser's step on gradients that are not there yet; `cache` as in `batches.autocast`."""
         config = self.method.config
-        with autocast(self.device, self.mixed_precision, cache), wide_products(self.method.parameters()):
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.device, self.mixed_precision), wide_products(self.method.parameters()):
             named = self.method.losses(batch, moment)
             loss = losses.total(named, config)
         loss.backward()
@@ -155,7 +156,7 @@ class Training:
         thresholds = self.start_thresholds
         if thresholds.both is not None and predicted.answer is None:
             thresholds = decode.choose_answer_threshold(predicted, reference, thresholds)
-        scores = score(config, self.model.decode(predicted, thresholds), reference)
+        scores = score(config, self.model.decode(predicted, thresholds), reference, lengths=self.val_set.lengths)
         row = {"epoch": epoch, "learning_rate": self.model.learning_rate(epoch), **row}
         row |= {"mean": metrics.mean_score(scores), **flat(scores), "seconds": time.perf_counter() - started}
         row["chosen_by"] = metrics.pick_score(scores, config.select_epoch_by)

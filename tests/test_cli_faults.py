@@ -60,7 +60,7 @@ def test_a_missing_file_is_advised_in_the_command_lines_words(folder, tmp_path, 
     victim.unlink()
     told = error_of(["evaluate", "--data", data, "--checkpoint", run_folder], capsys)
     assert "--missing skip" in told and "--missing blank" in told and "missing=" not in told and victim.name in told
-    for choice, videos in ((["--missing", "skip"], 23), (["--skip-missing"], 23), (["--missing", "blank"], 24)):
+    for choice, videos in ((["--missing", "skip"], 23), (["--missing", "blank"], 24)):
         assert cli.main(["evaluate", "--data", str(data), "--checkpoint", str(run_folder), *choice]) == 0
         told = capsys.readouterr()
         assert f"{videos} videos" in told.out and told.err.count("cmpae: note:") == 1 and victim.name in told.err

@@ -46,7 +46,7 @@ def test_thresholds_of_presets():
 
 def test_json_is_by_name():
     thresholds = Thresholds(CATEGORIES, np.arange(6).reshape(2, 3) / 10, np.full((2, 3), 0.5))
-    values = json.loads(thresholds.to_json())
+    values = json.loads(json.dumps(thresholds.to_dict()))
     assert values["video"]["visual"] == {"Dog": 0.3, "Cat": 0.4, "Car": 0.5}
     other_order = Thresholds.from_dict(values, ("Car", "Dog", "Cat"))
     assert other_order.video[1].tolist() == [0.5, 0.3, 0.4]
@@ -114,6 +114,28 @@ def test_localization_gives_one_answer_a_snippet():
     assert np.array_equal(roll[:, 0], roll[:, 1])
 
 
+def test_a_product_of_nothing_is_background():
+    """As CMBS answers it: also with a threshold of 0."""
+    evidence, thresholds = localization_case()
+    snippet = evidence.snippet.probability.clone()
+    snippet[0, 0] = 0
+    silent = replace(evidence, snippet=PointEstimate(snippet))
+    assert metrics.answers(decode.decode(silent, replace(thresholds, both=0.0))).tolist() == [[2, 2, 2], [0, 0, 0]]
+    reference = np.zeros((2, 2, 3, 2), bool)
+    reference[1, :, :, 0] = True
+    chosen = decode.choose_answer_threshold(silent, reference, thresholds)
+    assert metrics.ave_accuracy(metrics.answers(decode.decode(silent, chosen)), metrics.answers(reference)) == 100
+
+
+def test_snippets_that_do_not_exist_choose_no_threshold():
+    evidence, thresholds = localization_case()
+    exists = torch.ones(2, 2, 3, dtype=torch.bool)
+    exists[0, :, 1:] = exists[1, :, 2:] = False  # the first video has one snippet, the second two
+    reference = decode.decode(evidence, replace(thresholds, both=0.0))  # everything is an event
+    padded = decode.choose_answer_threshold(replace(evidence, valid=exists), reference & exists.numpy()[..., None], thresholds)
+    assert padded.both == pytest.approx(0.08)  # the least product of a snippet that exists
+
+
 def test_answer_threshold_is_the_plain_search():
     evidence, thresholds = localization_case()
     reference = decode.decode(evidence, replace(thresholds, both=0.5))  # only 0.81, 0.54 and 0.64 are events
@@ -124,7 +146,7 @@ def test_answer_threshold_is_the_plain_search():
         estimate = decode.decode(evidence, replace(thresholds, both=candidate))
         scores.append(metrics.ave_accuracy(metrics.answers(estimate), metrics.answers(reference)))
     assert max(scores) == 100 == scores[54] and scores[55] < 100
-    assert Thresholds.from_dict(json.loads(chosen.to_json()), ("Dog", "Cat")).both == chosen.both
+    assert Thresholds.from_dict(json.loads(json.dumps(chosen.to_dict())), ("Dog", "Cat")).both == chosen.both
 
 
 def test_event_table():
@@ -142,3 +164,14 @@ def test_event_table():
     assert rows[2]["probability"] == pytest.approx((7 / 8 + 3 / 4) / 2)
     evidence = replace(evidence, snippet=PointEstimate(evidence.snippet.probability))
     assert decode.event_table(rolls, evidence, ("Dog", "Cat"), ("x", "y"))[0]["vacuity"] is None
+
+
+def test_padding_chooses_no_threshold():
+    """An event in the one snippet that exists; as if the rest were an event, too, a higher threshold would be no worse."""
+    p, exists = np.full((1, 2, 4, 1), 0.9), torch.zeros(1, 2, 4, dtype=torch.bool)
+    exists[..., 0] = True
+    half = PointEstimate(torch.full((1, 2, 1), 0.5))
+    evidence = Evidence(PointEstimate(torch.from_numpy(p)), half, PointEstimate(torch.full((1, 1), 0.5)), valid=exists)
+    start = Thresholds(("Dog",), np.full((2, 1), 0.5), np.full((2, 1), 0.5))
+    chosen = decode.choose_video_thresholds(evidence, exists.numpy()[..., None], start, "audio", (0.4, 0.6))
+    assert chosen.video[0] == 0.4

@@ -1,6 +1,8 @@
 """Eq. 1, 5, 8-10, the KL term and the contrastive term against worked numbers, quadrature and plain loops."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from cmpae_toolkit import losses
 from cmpae_toolkit.config import Config
+from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import predict
 from cmpae_toolkit.opinion import Opinion, PointEstimate
 from cmpae_toolkit.studies.ablations import EVIDENTIAL_LOSSES
@@ -310,3 +313,27 @@ def test_each_evidential_loss_trains(name, tiny):
     assert run.history["audio"].iloc[-1] < run.history["audio"].iloc[0]
     vacuity = predict(run.model, tiny[2]).video.vacuity
     assert ((vacuity > 0) & (vacuity <= 1)).all()
+
+
+def test_whole_numbers_are_labels_like_any_others():
+    """In a process of its own, since the annotations, which the tests check, ask for floats."""
+    code = """
+import torch
+from cmpae_toolkit import losses
+from cmpae_toolkit.opinion import Opinion
+opinion, label = Opinion(torch.tensor([3.0, 0, 9]), torch.tensor([9.0, 6, 0])), torch.tensor([0, 1, 1])
+for name in ("log_risk", "bayes_risk", "squared_error_risk", "relaxed_risk", "fisher_risk", "kl_to_uniform", "evidence_risk"):
+    risk = getattr(losses, name)
+    assert all(torch.equal(risk(opinion, kind), risk(opinion, label.float())) for kind in (label, label.bool())), name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_unknown_names_are_refused():
+    opinion, label, one = Opinion(torch.ones(1, 2), torch.ones(1, 2)), torch.ones(1, 2), torch.ones(1, 1)
+    with pytest.raises(InputError, match="no psi 'lgo'"):
+        losses.bayes_risk(opinion, label, "lgo")
+    with pytest.raises(InputError, match="joint or modality, not 'Joint'"):
+        losses.mutual_learning(label, one, label, one, "Joint")
+    with pytest.raises(InputError, match="audio or visual, not to 'Visual'"):
+        losses.select_modality(torch.ones(1, 2, 2), label, tie="Visual")

@@ -154,6 +154,14 @@ def test_choosing_numbers():
         metrics.pick_score(scores, "audio")
 
 
+def test_accuracy_leaves_out_snippets_that_do_not_exist():
+    roll = np.zeros((2, 2, 3, 4), bool)
+    roll[0, :, 0, 1] = roll[1, :, :, 2] = True
+    right = metrics.answers(roll, np.array([1, 3]))
+    assert right.tolist() == [[1, -1, -1], [2, 2, 2]]
+    assert metrics.ave_accuracy(np.full((2, 3), 2), right) == 75  # of four snippets three
+
+
 def test_ave_accuracy():
     reference = np.array([[0, 0, 28, 28], [3, 3, 3, 28]])
     assert metrics.ave_accuracy(reference, reference) == 100
@@ -250,3 +258,18 @@ def test_a_video_seen_and_heard_throughout_has_nothing_one_sided():
     assert metrics.f_scores(half, late, one_sided=True)["segment"]["audible_only"] == pytest.approx(200 / 3)
     painted = metrics.floors(np.array([[0, 1, 0]]), late, one_sided=True)["true weak labels everywhere"]
     assert painted["segment"]["audible_only"] == 0
+
+
+def test_painted_labels_stop_where_a_video_ends():
+    reference = np.zeros((1, 2, 3, 1), bool)
+    reference[:, :, :2] = True
+    valid = np.array([[[True, True, False]] * 2])
+    floor = "true weak labels everywhere"
+    assert metrics.floors(np.ones((1, 1)), reference, valid=valid)[floor]["event"]["type"] == 100
+    assert metrics.floors(np.ones((1, 1)), reference)[floor]["segment"]["type"] < 100
+
+
+@pytest.mark.parametrize("estimate", [np.full((2, 2, 3, 2), 0.01), np.full((2, 2, 3, 2), np.nan), np.zeros((2, 2))])
+def test_video_scores_take_rolls_only(estimate):
+    with pytest.raises(InputError):
+        metrics.video_scores(estimate, np.ones((2, 2)))

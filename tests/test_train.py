@@ -16,6 +16,7 @@ from cmpae_toolkit.data import load
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.inference import evaluate, predict
 from cmpae_toolkit.method import Supervision
+from cmpae_toolkit.methods import get
 from cmpae_toolkit.methods.jomold import estimate_noise_ratios
 from cmpae_toolkit.model import CMPAE
 from cmpae_toolkit.train import fit
@@ -288,3 +289,24 @@ def test_gpu_training_agrees_with_cpu(config, tiny):
 def test_a_run_without_history_is_saved_and_read(tiny, run, tmp_path):
     untrained = dataclasses.replace(run, history=pd.DataFrame())
     assert load_run(untrained.save(tmp_path)).history.empty
+
+
+def test_what_does_not_fit_together_is_refused_before_training(tiny, monkeypatch):
+    monkeypatch.setattr("cmpae_toolkit.train.Training", None)
+    config = presets["paper"].changed(width=8, epochs=1)
+
+    @dataclasses.dataclass(frozen=True)
+    class Forgetful(Config):
+        extra: int = 3
+
+    for odd, said in (
+        (Forgetful(), "Forgetful is no config of the method 'cmpae'"),
+        (config.changed(select_epoch_by="event.audoi"), "no score 'event.audoi'"),
+        (config.changed(select_epoch_by="accuracy"), "no score 'accuracy' for parsing"),
+        (get("avel").Config(task="parsing"), "avel is a method for localization"),
+        (get("leap").Config(task="localization"), "leap is a method for parsing"),
+    ):
+        with pytest.raises(InputError, match=said):
+            fit(odd, *tiny[:2], progress=False)
+    with pytest.raises(InputError, match="'threshold_candidates' is empty"):
+        config.changed(search_thresholds=("audio",), threshold_candidates=())

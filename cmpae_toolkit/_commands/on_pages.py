@@ -9,7 +9,7 @@ from typing import Literal
 
 import tyro
 
-from .on_runs import extraction_of
+from .on_runs import networks_of
 from .options import Flag, OnData, Split, WithRun
 
 
@@ -46,7 +46,7 @@ class Watch(WithRun):
     def run(self) -> None:
         from ..explorer import watch
 
-        networks = extraction_of(self.checkpoint, self.networks)["networks"]
+        networks = networks_of(self.checkpoint, self.networks)
         page = watch(self.trained(), self.videos, self.out, networks=networks, films=self.films)
         print(page)
         if not self.no_browser:

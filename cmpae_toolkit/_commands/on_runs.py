@@ -88,7 +88,7 @@ class Predict(OnData, WithRun):
 
     split: Split | None = None  # without it every video in the folder, no lists needed; test for simulated data
     video: tuple[Path, ...] = ()  # instead of --data: films or sounds, or folders of them, extracted as the run's own data were
-    networks: str | None = None  # for --video: light, handmade or package.module:name; without it what the checkpoint says
+    networks: str | None = None  # for --video: as in `cmpae extract`; without it what the checkpoint says
     format: tuple[Literal["csv", "json", "audacity", "vtt", "elan"], ...] = ()  # one or several; without it csv and json
     out: Path = Path("predictions")  # the folder
 
@@ -112,9 +112,9 @@ class Predict(OnData, WithRun):
         from ..inference import write_predictions
 
         run = self.trained()
-        settings = extraction_of(self.checkpoint, self.networks)
+        networks = networks_of(self.checkpoint, self.networks)
         with tempfile.TemporaryDirectory(prefix="cmpae-") as place:
-            report = extract(self.video, place, networks=settings["networks"], snippets=run.model.spec.snippets,
+            report = extract(self.video, place, networks=networks, snippets=run.model.spec.snippets,
                              snippet_seconds=run.model.spec.snippet_seconds)
             films = dataclasses.replace(data.load(place, None), name="films", categories=run.model.spec.categories)
             clips = {video: (film["id"], span[0]) for film in report.films for video, span in film["clips"].items()}
@@ -197,10 +197,10 @@ def _saying_what_is_kept(state: Path, resume: bool) -> Iterator[None]:
         raise
 
 
-def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, Any]:
-    """How a run's data were extracted, as its folder says; {"networks": name} at least. Raises InputError where nobody says it."""
+def networks_of(checkpoint: Path | None, networks: str | None) -> str:
+    """The networks that are given, else those with which a run's data were extracted. Raises InputError where nobody says it."""
     if networks is not None:
-        return {"networks": networks}
+        return networks
     from ..data.source import PROVENANCE
 
     path = None if checkpoint is None else Path(checkpoint) / PROVENANCE
@@ -208,7 +208,7 @@ def extraction_of(checkpoint: Path | None, networks: str | None) -> dict[str, An
         raise InputError("the run does not say with which networks its data were extracted: train it on a folder of `cmpae extract`, "
                          "or name them with --networks.")
     try:
-        return {"networks": str(json.loads(path.read_bytes())["networks"]["name"])}
+        return str(json.loads(path.read_bytes())["networks"]["name"])
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} cannot be read: name the networks with --networks.") from None
 

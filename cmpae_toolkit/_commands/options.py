@@ -30,18 +30,12 @@ class OnData:
     background: Flag = False  # AVE: its background videos, too
     leaks: Literal["keep", "drop"] = "keep"  # AVEP: "drop" leaves out training videos that are in val or test, too
     repeated: Literal["keep", "merge"] = "keep"  # AVEP: "merge" makes one training video of the rows of one id
-    skip_missing: Flag = False  # the same as --missing skip
-    drop_leaks: Flag = False  # the same as --leaks drop
-    merge_repeated: Flag = False  # the same as --repeated merge
 
     def options(self) -> dict[str, Any]:
         """The options of `data.load` that were given; data for which there is no such option refuse it."""
-        given = {
-            "missing": "skip" if self.skip_missing else self.missing, "eval_audio": self.eval_audio,
-            "snippet_seconds": self.snippet_seconds, "background": self.background,
-            "leaks": "drop" if self.drop_leaks else self.leaks, "repeated": "merge" if self.merge_repeated else self.repeated,
-        }
-        return {name: value for name, value in given.items() if value not in ("error", "keep", None, False)}
+        names = ("missing", "eval_audio", "snippet_seconds", "background", "leaks", "repeated")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not False and value not in ("error", "keep", None)}
 
     def load(self, split: str | None) -> VideoSet:
         """The split, after one line for each kind of oddity that reading found."""

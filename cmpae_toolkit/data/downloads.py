@@ -46,35 +46,39 @@ def download(
     ...
     cmpae_toolkit.errors.InputError: ...
     """
-    if name not in registry():
-        raise InputError(f"no download {name!r}: use {' or '.join(registry())} (AVEP is made of the two).")
-    about = registry()[name]
-    if background and "background_lists" not in about:
-        raise InputError(f"{name} has no background videos: leave the option out.")
+    lists, archives = (_entries(name, kind, background) for kind in ("lists", "features"))
     folder = Path(folder).expanduser() if folder is not None else home() / name
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: give a folder to download to.")
     with writing(folder):
-        for entry in about["lists"] + (about["background_lists"] if background else []):
-            _get_list(entry, about["repository"], folder / LIST_FOLDER, lists_url, progress)
-        for entry in (about["features"] + (about["background_features"] if background else [])) if features else []:
+        for entry in lists:
+            _get_list(entry, registry()[name]["repository"], folder / LIST_FOLDER, lists_url, progress)
+        for entry in archives if features else []:
             _get_features(name, entry, folder, features_url, progress)
     return folder
 
 
 def manual_steps(name: str, folder: str | Path | None = None, background: bool = False) -> list[str]:
-    """Says what to do by hand, a line each: every page, the file name, and where the file belongs.
+    """Says what to do by hand, a line each: every page, the file name, and where the file belongs. Raises InputError as `download`.
 
     >>> len(manual_steps("llp", "downloads")) > 3
     True
     """
-    folder, about = Path(folder or home() / name), registry()[name]
-    steps = []
-    for entry in about["lists"] + (about["background_lists"] if background else []):
-        steps.append(f"{LISTS_URL}{about['repository']}/{entry['path']} -> {folder / LIST_FOLDER / entry['name']}")
-    for entry in about["features"] + (about["background_features"] if background else []):
-        steps.append(f"{FEATURES_PAGE.format(id=entry['id'])} -> {folder / entry['name']}")
+    lists, archives = (_entries(name, kind, background) for kind in ("lists", "features"))
+    folder, repository = Path(folder or home() / name), registry()[name]["repository"]
+    steps = [f"{LISTS_URL}{repository}/{entry['path']} -> {folder / LIST_FOLDER / entry['name']}" for entry in lists]
+    steps += [f"{FEATURES_PAGE.format(id=entry['id'])} -> {folder / entry['name']}" for entry in archives]
     return [*steps, f"then run `cmpae download {name}` again, which unpacks, and `cmpae doctor --data {name}`, which checks"]
+
+
+def _entries(name: str, kind: str, background: bool) -> list[dict[str, Any]]:
+    """The "lists" or "features" of a download, with AVE's background ones where asked for. Raises InputError where there are none."""
+    about = registry().get(name)
+    if about is None:
+        raise InputError(f"no download {name!r}: use {' or '.join(registry())} (AVEP is made of the two).")
+    if background and "background_lists" not in about:
+        raise InputError(f"{name} has no background videos: leave the option out.")
+    return about[kind] + (about[f"background_{kind}"] if background else [])
 
 
 def is_archive(path: str | Path) -> bool:
@@ -147,12 +151,10 @@ def _get_list(entry: Mapping[str, Any], repository: str, folder: Path, base: str
             pooch.retrieve(url, entry["sha256"] and f"sha256:{entry['sha256']}", entry["name"], folder, downloader=downloader)
         finally:
             logger.setLevel(level)
-    except ValueError as error:  # pooch's word for a wrong checksum
-        if "hash" not in str(error).lower():
-            raise InputError(_by_hand(url, target, _reason(error))) from None
-        raise InputError(_by_hand(url, target, "its content is not the published one: checksums differ")) from None
-    except Exception as error:  # requests' many exceptions, urllib3's, OSError
-        raise InputError(_by_hand(url, target, _reason(error))) from None
+    except Exception as error:  # requests' many exceptions, urllib3's, OSError; a ValueError is pooch's word for a wrong checksum
+        wrong = isinstance(error, ValueError) and "hash" in str(error).lower()
+        reason = "its content is not the published one: checksums differ" if wrong else _reason(error)
+        raise InputError(_by_hand(url, target, reason)) from None
     if entry["name"].endswith(".h5") and not h5py.is_hdf5(target):
         target.unlink()
         raise InputError(_by_hand(url, target, "no HDF5 file came"))

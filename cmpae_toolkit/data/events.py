@@ -99,8 +99,8 @@ def write_events(path: str | Path, events: pd.DataFrame | Iterable[Row], format:
 def rolls_of(events: pd.DataFrame, videos: VideoSet) -> np.ndarray:
     """Makes rolls of a set's videos from events (as `read_events` gives them): (video, modality, snippet, category), bool.
 
-    An event without a track counts for both modalities; those of the track audio_visual are in both already and left out. Raises
-    InputError where an event is of a category or of a video that the set does not have.
+    An event without a track, or of the track audio_visual, counts for both modalities. Raises InputError where an event is of a
+    category or a video that the set does not have, or of a track that does not exist.
 
     >>> from cmpae_toolkit import load
     >>> videos = load("tiny", "test")
@@ -112,7 +112,13 @@ def rolls_of(events: pd.DataFrame, videos: VideoSet) -> np.ndarray:
         unknown = events.loc[~events[column].isin(have), column]
         if len(unknown):
             raise InputError(f"{videos.title}: no {what} {unknown.iloc[0]!r}, though {len(unknown)} events name such: give its own events.")
-    both = [events[events["track"].isin([modality, None])].assign(modality=modality, file="events") for modality in MODALITIES]
+    track = events.get("track", pd.Series(None, events.index)).astype(object)
+    track = track.where(track.notna(), "audio_visual")
+    unknown = track[~track.isin(TRACKS)]
+    if len(unknown):
+        raise InputError(f"{videos.title}: no track {unknown.iloc[0]!r}: an event is of {', '.join(TRACKS)}, or of none.")
+    line = events["line"] if "line" in events else range(len(events))
+    both = [events.assign(modality=m, file="events", line=line)[track.isin([m, "audio_visual"])] for m in MODALITIES]
     lengths = np.full(len(videos), videos.snippets) if videos.lengths is None else videos.lengths
     files = dict.fromkeys(MODALITIES, Path("events"))
     dense = pd.concat(both, ignore_index=True)

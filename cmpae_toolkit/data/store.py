@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +208,8 @@ def _read_description(store: Path) -> dict:
             raise ValueError("another version")
         texts = [*about["categories"], *about["ids"], *about["filenames"], *about["modalities"].values(), *about["sha256"].values()]
         unique = all(len(set(about[name])) == len(about[name]) for name in ("categories", "filenames"))
-        shared = {notice[0] for notice in about["notices"]} & {"shared_features"}
-        repeated = any(count > 1 for count in Counter(about["ids"]).values()) and not shared
+        shared = any(notice[0] == "shared_features" for notice in about["notices"])
+        repeated = len(set(about["ids"])) < len(about["ids"]) and not shared
         if not all(isinstance(text, str) for text in texts) or len(about["ids"]) != len(about["filenames"]) or not unique or repeated:
             raise ValueError("names")
         if not set(about["modalities"].values()) <= set(MODALITIES) or not set(about["arrays"]) <= set(LABELS):

@@ -26,13 +26,13 @@ from ..extract.media import Media
 from ..inference import predict
 from ..method import Evidence
 from ..plots import ExplorerState
+from ..plots.figure_3 import MOST_EVIDENCE
 from ..plots.theme import COLORS
 from .film import for_browser
 from .state import AS_IT_IS, QUANTILES, Order, WhatIf, explore, media_of, name
 
 HERE = Path(__file__).parent
 FILMS = ("embed", "beside")
-MOST_EVIDENCE = 1e100  # more is drawn as so much
 SHADES = 32  # of a spectrogram
 Change = tuple[str, WhatIf, bool | None]  # its name, the change, and whether cross-attention is as the run has it (None) or off
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .. import decode, metrics
+from .. import decode, metrics, plots
 from .._files import write_atomically
 from ..checkpoint import Run
 from ..config import MODALITIES
@@ -318,19 +318,13 @@ def labelled_vacuity(vacuity: np.ndarray, weak_labels: np.ndarray | None) -> np.
     return (mean * weight).sum(1) / weight.sum(1)
 
 
-def save_figures(run: Run, video_set: VideoSet, folder: Path) -> list[Path]:
+def save_figures(run: Run, video_set: VideoSet, folder: Path) -> None:
     """Writes the training history and the evidence curves (Figure 3) of one video as PNG files."""
-    from .. import plots
-
     history = plots.training_history(run.history, best_epoch=run.best_epoch)
     history.suptitle(plots.theme.plain(video_set.name))
     curves = plots.figure_3(explore(run, video_set, example_video(video_set), log=True))
-    made = []
     for name, figure in (("run_training_history", history), ("run_evidence_curves", curves)):
-        path = folder / f"{name}.png"
-        write_atomically(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=120))
-        made.append(path)
-    return made
+        write_atomically(folder / f"{name}.png", lambda file, figure=figure: figure.savefig(file, format="png", dpi=120))
 
 
 def example_video(video_set: VideoSet) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from .. import data
 from .._files import write_text
@@ -16,14 +15,12 @@ PAGE, FEATURES, LISTED = "page.html", "features", "categories.txt"
 
 
 def watch(
-    run: Run, videos: Sequence[str | Path], out: str | Path, *, networks: str, films: str = "embed",
-    extract: Callable[..., Any] | None = None,
+    run: Run, videos: Sequence[str | Path], out: str | Path, *, networks: str, films: str = "embed"
 ) -> Path:
     """Extracts the features of films (files of one folder, or the folder), judges them, and writes `out`/page.html, which plays them.
 
-    `networks`: as in `extract`, those that made the features of the run's training data. `films`: as in `export_html`. `extract`: what
-    takes the place of `cmpae_toolkit.extract.extract`. Returns the page's path. Raises InputError where films are not there, or do not
-    fit the run.
+    `networks`: as in `extract`, those that made the features of the run's training data. `films`: as in `export_html`.
+    Returns the page's path. Raises InputError where films are not there, or do not fit the run.
 
     >>> from cmpae_toolkit import checkpoint
     >>> watch(checkpoint.shipped_run(), ["holiday.mp4"], "watched", networks="light")
@@ -37,8 +34,8 @@ def watch(
     absent = [str(path) for path in map(Path, videos) if not path.exists()]
     if absent:
         raise InputError(f"{', '.join(absent)}: there is no such film.")
-    if extract is None:
-        from ..extract import extract
+    from ..extract import extract  # here, as it loads PyAV
+
     out = Path(out)
     extract([str(path) for path in videos], out / FEATURES, networks=networks)
     if not (out / FEATURES / LISTED).is_file():

@@ -29,7 +29,6 @@ from .film import for_browser
 from .page import HERE, packed, packed_media, why
 from .state import LEVELS, Order, WhatIf, duration, explore, media_of, thresholds_of
 
-SPLITS = ("train", "val", "test")
 PLACES = (".", "..")  # a notebook's folder and the one above, each with its `runs/`
 MOST_LISTED = 2000  # videos in the dropdown: a browser is slow with more
 GIVEN, OWN = "as given", -1
@@ -124,7 +123,7 @@ class Explorer:
         scale = {"value": 1.0, "min": 0.0, "max": 3.0, "step": 0.1, **plain}
         return {
             "data": Combobox(value=GIVEN, options=[GIVEN, *data_sets()], description="data set", continuous_update=False, **plain),
-            "split": Dropdown(options=list(dict.fromkeys([self.video_set.split, *SPLITS])), description="split", **plain),
+            "split": Dropdown(options=list(dict.fromkeys([self.video_set.split, *data.splits])), description="split", **plain),
             "checkpoint": Dropdown(options=[(GIVEN, GIVEN), *checkpoints().items()], description="checkpoint", **plain),
             "search": Text(placeholder="category or id", description="search", continuous_update=False, **plain),
             "order": Dropdown(description="order by", **plain),

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-__all__ = ["NETWORKS", "Networks", "Report", "extract"]
+_HOMES = {"NETWORKS": "networks", "Networks": "networks", "Report": "run", "extract": "run"}
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     """Imports what is asked for: the explorer wants `media` alone."""
-    if name in ("NETWORKS", "Networks"):
-        from . import networks
-
-        return getattr(networks, name)
-    if name in ("Report", "extract"):
-        from . import run
-
-        return getattr(run, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

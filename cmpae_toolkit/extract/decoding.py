@@ -47,7 +47,6 @@ class Film:
     rate: int | None
     size: tuple[int, int] | None
     frame_rate: float | None
-    codecs: tuple[str, ...]
 
 
 @dataclass
@@ -101,7 +100,6 @@ def look_at(path: str | Path) -> Film:
             None if audio is None else audio.rate,
             None if video is None else (video.codec_context.width, video.codec_context.height),
             None if video is None else float(video.guessed_rate or 25),
-            tuple(s.codec_context.name for s in (video, audio) if s is not None),
         )
 
 
@@ -284,8 +282,7 @@ def _sight(film: Film, seconds: float, count: int, notes: Notes) -> Iterator[tup
     if end > started + 1e-6:
         picture = _picture(held) if picture is None else picture
         share = min(1.0, (end - started) / seconds)
-        if chosen or share > 0:
-            yield tuple(chosen + [picture] * (count - len(chosen))), share
+        yield tuple(chosen + [picture] * (count - len(chosen))), share
 
 
 def _picture(frame: Any) -> np.ndarray:

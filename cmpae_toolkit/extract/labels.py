@@ -17,7 +17,6 @@ from ..data.naming import clean_category, clean_name
 from ..errors import InputError
 
 LONGEST = 160  # bytes of a film's id; file systems take 255
-SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 NAMES, LABELS = ("filename", "file", "video", "id"), ("labels", "event_labels", "label", "categories")
 
 
@@ -140,7 +139,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
 def split_of(names: Sequence[str], given: dict[str, str]) -> dict[str, str]:
     """Gives each film a split: what a list says, else 80/10/10 by a hash of its name, so that further films move none.
 
-    Where that leaves a split of three or more films empty, the film whose hash lies nearest to it goes there.
+    Where that leaves a split empty and no list says any, the film (of three or more) whose hash lies nearest to it goes there.
     """
     places = {name: int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12 for name in names if name not in given}
     chosen = dict(given) | {n: "train" if p < 0.8 else "val" if p < 0.9 else "test" for n, p in places.items()}

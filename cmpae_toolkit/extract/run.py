@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -235,11 +236,11 @@ def _features(path: Path, chosen: nets.Networks, seconds: float, notes: Notes, m
     before = None
     read = chosen.read(path, seconds=seconds, pictures=chosen.pictures, rate=chosen.rate, notes=notes)
     for count, each in enumerate(read):
+        if count and each.share < ENOUGH:
+            continue
         if count == most:
             notes.say(f"Only its first {most * seconds:g} s are taken.")
             break
-        if count and each.share < ENOUGH:
-            continue
         held.append((each, chosen.compute(each.sound, each.pictures, before)))
         if len(held) == window:
             yield from _finite(path, count, seconds, _joined(chosen, held))
@@ -273,11 +274,7 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _is_there(out: Path, row: Mapping[str, Any]) -> bool:
-    return bool(row["problem"]) or all(any((out / "feats").glob(f"*/{_escaped(video)}.npy")) for video in row["clips"])
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([\[\]*?])", r"[\1]", name)
+    return bool(row["problem"]) or all(any((out / "feats").glob(f"*/{glob.escape(video)}.npy")) for video in row["clips"])
 
 
 def _journal(out: Path, settings: dict[str, Any], resume: bool) -> dict[str, dict[str, Any]]:

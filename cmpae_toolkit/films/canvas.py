@@ -78,9 +78,6 @@ class Pen:
 
         self._paint(x, y, float(np.hypot(across, down)), distance, colour, tall=down)
 
-    def ring(self, x: float, y: float, radius: float, width: float, colour: Colour) -> None:
-        self._paint(x, y, radius + width, lambda u, v: np.abs(np.hypot(u, v) - radius) - width / 2, colour)
-
     def line(self, start: tuple[float, float], end: tuple[float, float], width: float, colour: Colour) -> None:
         """Draws a line with round ends."""
         (x0, y0), (x1, y1) = start, end

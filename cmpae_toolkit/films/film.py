@@ -16,6 +16,7 @@ import numpy as np
 
 from ..data.simulation.world import generator
 from ..extract.decoding import need_av
+from ..metrics import events
 from .canvas import HEIGHT, WIDTH, Pen
 from .rhythm import TAU, Instance
 from .scenes import BACKGROUNDS, PASSING, ambience
@@ -64,8 +65,7 @@ class Film:
 
     def spans(self, modality: int, category: str) -> list[tuple[int, int]]:
         """Lists first and one past the last snippet of each run of a category."""
-        edges = np.diff(np.pad(self.roll[modality, :, CATEGORIES.index(category)].astype(int), 1))
-        return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
+        return list(map(tuple, events(self.roll[modality, :, CATEGORIES.index(category)], axis=0).tolist()))
 
     def names(self, modality: int) -> list[str]:
         """Lists the categories that occur in a modality."""
@@ -135,11 +135,6 @@ def _played(sound, onset: float, offset: float, own: Instance) -> np.ndarray:
     t = onset + np.arange(round((offset - onset) * RATE)) / RATE
     edge = np.clip(np.minimum(t - onset, offset - t) / FADE, 0, 1)
     return (level(sound(t, own)) * edge).astype(np.float32)
-
-
-def film(split: str, number: int, seed: int = 0) -> Film:
-    """Gives one film of a split by its number; equal arguments give equal films, however many are made."""
-    return films(split, number + 1, seed)[number]
 
 
 def films(split: str, videos: int, seed: int = 0) -> list[Film]:

@@ -38,16 +38,21 @@ METHODS: dict[str, str] = {
 def get(name: str) -> type[Method]:
     """The class of a method, by its name in `METHODS` or as "package.module:Class" for one of your own.
 
-    Raises InputError for a name that is neither.
+    Raises InputError for a name that is neither, with the reason where a module cannot be imported.
 
     >>> get("han").__name__, get("cmpae_toolkit.methods.han:HAN") is get("han")
     ('HAN', True)
     """
     module, _, attribute = METHODS.get(name, str(name)).partition(":")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
-        raise InputError(f"there is no method {name!r}: use one of {', '.join(METHODS)}, or 'package.module:Class' for your own.") from None
+        found = getattr(import_module(module), attribute)
+        if not hasattr(found, "Config"):
+            raise ValueError(f"{attribute} is no method: it has no Config")
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"there is no method {name!r} ({error}): use one of {', '.join(METHODS)}, or 'package.module:Class' for your own."
+        ) from None
+    return found
 
 
 def __dir__() -> list[str]:

@@ -147,8 +147,6 @@ class DHHN(ExchangeHAN):
 
     def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
         """One optimiser for all; the teachers take their shares of its rate."""
-        if parameters is not None:
-            return super().optimizer(parameters)
         made = super().optimizer(p for n, p in self.named_parameters() if not n.startswith("teachers."))
         shares = [1.0, self.config.audio_teacher_rate, self.config.visual_teacher_rate]
         for teacher in self.teachers.values():

@@ -88,7 +88,7 @@ def estimator_config(config: JoMoLDConfig) -> JoMoLDConfig:
     )
 
 
-def estimate_noise_ratios(config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit, cache: bool = True) -> Tensor:
+def estimate_noise_ratios(config: JoMoLDConfig, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Tensor:
     """JoMoLD's noise ratios (modality, category): trains its estimator, then compares p with its mean. float64, in 0..1.
 
     Kept under `CMPAE_HOME` per data set, seed and estimator, so that every config of one grid uses the same ratios.
@@ -96,15 +96,14 @@ def estimate_noise_ratios(config: JoMoLDConfig, train_set: VideoSet, val_set: Vi
     estimator = estimator_config(config)
     key = repr((estimator, train_set.checksum(), val_set.checksum()))
     file = home() / RATIOS / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-    if cache and file.is_file():
+    if file.is_file():
         return torch.tensor(read_json(file)["ratios"], dtype=torch.float64)
     run = fit(estimator, train_set, val_set)
     present = None if train_set.present is None else torch.as_tensor(train_set.present)
     probability = predict(run.model, train_set).video.probability
     ratios = labels.noise_ratios(probability, torch.as_tensor(train_set.weak_labels), estimator, present)
-    if cache:
-        try:
-            write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
-        except InputError as error:  # the result does not hang on it
-            warnings.warn(f"{error} Until then noise ratios are estimated anew each time.", InputWarning, stacklevel=2)
+    try:
+        write_json(file, {"data": train_set.title, "categories": train_set.categories, "ratios": ratios.tolist()})
+    except InputError as error:  # the result does not hang on it
+        warnings.warn(f"{error} Until then noise ratios are estimated anew each time.", InputWarning, stacklevel=2)
     return ratios

@@ -82,6 +82,7 @@ class LEAP(OnSnippetLabels):
     """An encoder, and a decoder of each modality whose queries are the categories' names; the joint answer is a hard union."""
 
     Config = LEAPConfig
+    tasks: ClassVar[frozenset[str]] = frozenset({"parsing"})  # the hard union ranks no category above another
     paper = "Zhou et al.: Label-anticipated event disentanglement for audio-visual video parsing. ECCV 2024"
 
     def __init__(self, config: LEAPConfig, spec: DataSpec) -> None:
@@ -112,7 +113,8 @@ class LEAP(OnSnippetLabels):
         # in float32 also under autocast: the hard joint answer is 1, which the losses keep away from 1 by less than bfloat16 resolves
         snippet, video = (losses.at_least_float32(torch.stack(logits, dim=1)).sigmoid() for logits in zip(*parts, strict=True))
         video = masked(video, None if valid is None else valid.any(2))
-        joint = (video >= 0.5).any(1).to(video)
+        opens_at = video.new_tensor([self.config.audio_video_threshold, self.config.visual_video_threshold])
+        joint = (video >= opens_at[:, None]).any(1).to(video)
         return Evidence(*map(PointEstimate, (snippet, video, joint)), features=attended, valid=valid)
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:

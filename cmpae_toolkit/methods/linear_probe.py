@@ -219,13 +219,3 @@ class LinearProbe(Method):
 def highest(x: Tensor, valid: Tensor | None) -> Tensor:
     """The maximum over the snippets that exist: (video, modality, snippet, category) -> (video, modality, category)."""
     return (x if valid is None else x.masked_fill(~valid.unsqueeze(-1), x.detach().min())).amax(dim=2)
-
-
-if __name__ == "__main__":  # the reference figures of a simulated set: python -m cmpae_toolkit.probes [small]
-    import sys
-
-    from ..data.simulation.simulate import simulate, truth
-
-    size = sys.argv[1] if len(sys.argv) > 1 else "small"
-    result = probe_scores(*(simulate(size, split) for split in ("train", "val", "test")), truth(size, "train"))
-    print(f"simulated {size} (test); video-level F1 of the gate {result.attrs['video_f1']:.1f}\n{result.round(1).to_string()}")

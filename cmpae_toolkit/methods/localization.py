@@ -95,7 +95,8 @@ class Localizer(OnMaps):
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """The config's risk of the video's answer, the mean over videos and answers."""
-        score, label = self.scores(batch.features, batch.valid).video, self.label(batch)
+        # in float32 also under autocast: the softmax of these losses loses the sign of small gradients in bfloat16
+        score, label = losses.at_least_float32(self.scores(batch.features, batch.valid).video), self.label(batch)
         if self.config.risk == "cross_entropy":
             return {"joint": losses.binary_cross_entropy(score.softmax(-1), label).mean()}
         logit = score if self.config.risk == "soft_margin_of_score" else score.softmax(-1)

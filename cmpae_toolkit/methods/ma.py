@@ -60,7 +60,10 @@ class ExchangeHAN(HAN):
 
     @classmethod
     def check(cls, supervision: Supervision) -> None:
-        check_labels(supervision)
+        """Raises InputError on labels of the modalities that are not 0 or 1."""
+        made = supervision.targets.get(LABEL)
+        if made is not None and not bool(((made == 0) | (made == 1)).all()):
+            raise InputError("the labels of each modality must be 0 or 1.")
 
 
 class MA(ExchangeHAN):
@@ -118,16 +121,7 @@ def joint_target(batch: Batch, joint_label: str) -> Tensor:
     return refined(batch.weak_label.unsqueeze(1), batch)[:, 0] if joint_label == "audio" else batch.weak_label
 
 
-def check_labels(supervision: Supervision) -> None:
-    """Raises InputError on labels of the modalities that are not 0 or 1."""
-    made = supervision.targets.get(LABEL)
-    if made is not None and not bool(((made == 0) | (made == 1)).all()):
-        raise InputError("the labels of each modality must be 0 or 1.")
-
-
-def exchange_supervision(
-    base: MAConfig | None, train_set: VideoSet, val_set: VideoSet, fit: Fit, cache: bool = True
-) -> Supervision:
+def exchange_supervision(base: MAConfig | None, train_set: VideoSet, val_set: VideoSet, fit: Fit) -> Supervision:
     """The labels that MA's first stage `base` leaves to each modality; nothing where there is no such stage.
 
     Kept under `CMPAE_HOME` per data set and stage, so that all methods with the same first stage have the same labels.
@@ -136,15 +130,14 @@ def exchange_supervision(
         return Supervision()
     key = repr((base, train_set.checksum(), val_set.checksum()))
     file = home() / "exchanged_labels" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
-    if cache and file.is_file():
+    if file.is_file():
         return Supervision({LABEL: torch.from_numpy(np.load(file, allow_pickle=False)).float()})
     model = fit(base, train_set, val_set).model
     made = exchanged_labels(lambda video_set: predict(model, video_set).video.probability, train_set, base.seed)
-    if cache:
-        try:
-            save_array(file, made.to(torch.uint8).numpy())
-        except InputError as error:  # the result does not hang on it
-            warnings.warn(f"{error} Until then the labels are made anew each time.", InputWarning, stacklevel=2)
+    try:
+        save_array(file, made.to(torch.uint8).numpy())
+    except InputError as error:  # the result does not hang on it
+        warnings.warn(f"{error} Until then the labels are made anew each time.", InputWarning, stacklevel=2)
     return Supervision({LABEL: made})
 
 

@@ -176,12 +176,17 @@ class MMPyramid(ExchangeHAN):
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None
     ) -> Evidence:
-        """The heads' evidence, its tracks exchanged where the config says so."""
+        """The heads' evidence, its tracks exchanged where the config says so and a video has both."""
         evidence = super().judge(embedded, cross_attention, projected, valid)
         if not self.config.swap_streams:
             return evidence
-        snippet, video = (j.apply(lambda x: x.flip(1)) for j in (evidence.snippet, evidence.video))
-        return replace(evidence, snippet=snippet, video=video, attention=evidence.attention.flip(1))
+        has_both = None if valid is None else valid.any(2).all(1)
+
+        def exchanged(x: Tensor) -> Tensor:
+            return x.flip(1) if has_both is None else torch.where(has_both.reshape(-1, *[1] * (x.dim() - 1)), x.flip(1), x)
+
+        snippet, video = (j.apply(exchanged) for j in (evidence.snippet, evidence.video))
+        return replace(evidence, snippet=snippet, video=video, attention=exchanged(evidence.attention))
 
     def losses(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """HAN's losses, with MA's labels where the supervision holds them."""

@@ -38,7 +38,7 @@ class UWAVConfig(VALORConfig):
     audio_hidden: Width = 1024  # of the layer on the sound's features
     # the weights of categories in and out of the weak label: divided by the number of categories (Eq. 18, 19), or not (released code)
     balance: Literal["mean", "sum"] = "mean"
-    positive_weight: Positive = 0.5  # of what a snippet has, beside what it lacks
+    positive_weight: Positive = 0.5  # of the categories in a video's weak label, beside those outside it
     mix_concentration: Positive = 1.7  # of the Beta distribution of the share in a mixture
     mix_weight: Weight = 1.0  # of the loss on mixed snippets
 

@@ -1,4 +1,4 @@
-"""Pictures of opinions: the triangle of belief, disbelief and vacuity, Beta densities (Eq. 4), risk over the evidence (Eq. 5), and
+"""Pictures of opinions: the triangle of belief, disbelief and vacuity, Beta densities (Eq. 4), and
 whether their probabilities and certainties can be trusted: reliability diagrams and risk-coverage curves.
 
 They take numbers or arrays and return the Axes; `ax=None` makes a new figure. The paper writes "uncertainty" for vacuity.
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..errors import InputError
-from .theme import INK, QUIET, SEQUENTIAL, axes_or_new, legend_beside, mean_style, plain, use_theme
+from .theme import INK, QUIET, axes_or_new, legend_beside, mean_style, plain, use_theme
 from .words import MOST_CURVES, describe
 
 if TYPE_CHECKING:
@@ -115,50 +115,6 @@ def beta_density(alpha: Any, beta: Any, ax: Axes | None = None, labels: Sequence
         ax.plot(mean, 0, "^", color=line.get_color(), clip_on=False, zorder=4)
     ax.set(xlim=(0, 1), xlabel="probability of the event", ylabel="density", title="Beta distributions (▲ mean)")
     describe(ax, "; ".join(line.get_label() for line in ax.lines if not line.get_label().startswith("_")))
-    ax.set_ylim(bottom=0)
-    legend_beside(ax)
-    return ax
-
-
-@use_theme()
-def risk_surface(
-    presence: Sequence[float], absence: Sequence[float], risk: np.ndarray, ax: Axes | None = None, name: str = "risk"
-) -> Axes:
-    """Draws Eq. 5 as lines of equal risk over the two evidences; along a line through (-1, -1) the probability is the same.
-
-    `presence` (n,), `absence` (m,): evidence >= 0; `risk` (n, m) in nats, from `losses.bayes_risk`; `name` is the title.
-
-    >>> from cmpae_toolkit import losses, opinion
-    >>> e = torch.linspace(0, 10, 5)
-    >>> risk = losses.bayes_risk(opinion.Opinion(e[:, None], e), torch.ones(5, 5))
-    >>> risk_surface(e, e, risk.numpy(), name="digamma").get_title(loc="left")
-    'Digamma'
-    """
-    risk = np.asarray(risk, dtype=float)
-    if risk.shape != (len(presence), len(absence)):
-        raise InputError(f"risk has shape {risk.shape}, the evidences ask for {(len(presence), len(absence))}.")
-    ax = axes_or_new(ax, 5.4, 4.2)
-    filled = ax.contourf(presence, absence, risk.T, levels=12, cmap=SEQUENTIAL)
-    lines = ax.contour(presence, absence, risk.T, levels=filled.levels[1:-1:2], colors=INK, linewidths=0.7)
-    ax.clabel(lines, fontsize=9, fmt="%.3g")
-    ax.figure.colorbar(filled, ax=ax, label="risk (nats)")
-    ax.set(xlabel="evidence for presence", ylabel="evidence for absence", title=plain(name[:1].upper() + name[1:]))
-    corners = f"{risk[0, 0]:.3g} at the least of both, {risk[-1, 0]:.3g} at the most presence, {risk[0, -1]:.3g} at the most absence"
-    describe(ax, f"lines of equal risk in nats, {corners}")
-    return ax
-
-
-@use_theme()
-def risk_curves(evidence: Sequence[float], risks: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Draws forms of Eq. 5 (digamma, log, ...) by name, in nats (n,), over the evidence for the true state (n,).
-
-    >>> risk_curves([0, 1, 2], {"log": [0.7, 0.4, 0.3]}).get_xlabel()
-    'evidence'
-    """
-    ax = axes_or_new(ax)
-    for number, (name, values) in enumerate(risks.items()):
-        ax.plot(evidence, values, label=plain(name), **mean_style(number) | {"marker": ""})
-    ax.set(xlabel="evidence", ylabel="risk (nats)", title="Risk of an opinion")
     ax.set_ylim(bottom=0)
     legend_beside(ax)
     return ax

@@ -1,8 +1,8 @@
-"""Results of grids of runs: tables, intervals and rankings as dots, ablations as bars, categories against a baseline, F over thresholds."""
+"""Results of grids of runs: tables, intervals and rankings as dots, categories against a baseline, F over thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +28,7 @@ from .words import MOST_CURVES, describe
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVELS = ("segment", "event")
-NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")
+NOT_SCORES = (" sd", " - printed", " - full", " ±", " low", " high")  # what a score's further columns are called
 
 
 @use_theme()
@@ -63,7 +62,7 @@ def result_table(frame: pd.DataFrame, title: str = "") -> Figure:
         describe(ax, "; ".join(rows[:2 * MOST_CURVES]) + f"; and {len(rows) - 2 * MOST_CURVES} more" * (len(rows) > 2 * MOST_CURVES))
     name_rows(axes[0], y, [readable(method, 40) for method in frame["method"]])
     axes[0].set_ylim(y.max() + 0.8, -1.4)
-    for data, first in frame.groupby("data", sort=False).apply(lambda g: g.index[0], include_groups=False).items():
+    for first, data in frame["data"].drop_duplicates().items():
         look = {"transform": axes[0].get_yaxis_transform(), "color": INK, "weight": "bold", "fontsize": 9, "va": "center"}
         axes[0].text(0.0, y[first] - 0.95, plain(data), **look)
     picture.suptitle(plain(title), x=0.01, ha="left", fontsize=11, wrap=True)
@@ -104,7 +103,7 @@ def intervals(
     ax.hlines(y, low, high, color=color, linewidth=2.4)
     ax.plot(values, y, "o", color=color, label=plain(label))
     for marker, (name, row) in zip("vsD^", (marks or {}).items(), strict=False):
-        ax.plot(row, y, marker, color=QUIET, markerfacecolor="white", label=plain(name), clip_on=False)
+        ax.plot(row, y, marker, color=QUIET, markerfacecolor="white", label=plain(name), clip_on=False, zorder=1.5)  # behind the points
     name_rows(ax, y, [plain(name) for name in names])
     ax.set(ylim=(len(names) - 0.4, -0.6), xlabel=xlabel, title=plain(title))
     ax.grid(axis="x")
@@ -137,39 +136,6 @@ def ranking(
         if ends[0] <= value <= ends[1]:
             ax.axvline(value, color=INK, linestyle=style, linewidth=1, zorder=0, label=plain(name))
     ax.set_xlim(ends)
-    legend_beside(ax)
-    return ax
-
-
-@use_theme()
-def ablation_bars(
-    differences: pd.DataFrame, ax: Axes | None = None, half_width: Callable[[np.ndarray], float] | None = None, title: str = ""
-) -> Axes:
-    """Draws each row's mean difference to the full model: a bar for each level, with its interval over seeds and a dot for each seed.
-
-    `differences`: columns "row", "seed", "level", "difference" (points of type F). `half_width`: values -> half an interval
-    (`studies.statistics.half_width`); without it a bar has none.
-
-    >>> import pandas as pd
-    >>> differences = pd.DataFrame({"row": "without PAEC", "seed": [0, 1], "level": "segment", "difference": [-1.0, -2.0]})
-    >>> [label.get_text() for label in ablation_bars(differences).get_yticklabels()]
-    ['without PAEC']
-    """
-    import seaborn  # here, and below: it takes a second to import
-
-    differences = differences.assign(row=differences["row"].map(plain))
-    rows = list(dict.fromkeys(differences["row"]))
-    ax = axes_or_new(ax, 8.4, row_inches(len(rows), 0.55, 1.4))
-    palette = dict(zip(LEVELS, (COLORS["audio_visual"], COLORS["audio"]), strict=True))
-    errors = None if half_width is None else lambda v: (np.mean(v) - half_width(v), np.mean(v) + half_width(v))
-    shared = dict(data=differences, x="difference", y="row", hue="level", order=rows, hue_order=LEVELS, palette=palette, ax=ax)
-    seaborn.barplot(**shared, errorbar=errors, alpha=0.55, err_kws={"color": INK, "linewidth": 1.6}, edgecolor=INK, linewidth=0.5)
-    seaborn.stripplot(**shared, dodge=True, size=3.5, edgecolor=INK, linewidth=0.4, legend=False, jitter=False)
-    ax.axvline(0, color=INK, linewidth=0.8)
-    means = differences.groupby(["row", "level"], sort=False)["difference"].mean()
-    describe(ax, "mean differences: " + "; ".join(f"{row}, {level} level {value:+.1f}" for (row, level), value in means.items()))
-    ax.set(xlabel="difference to the full model in type F (points); whiskers: 95 % over seeds", ylabel="", title=plain(title))
-    name_rows(ax, range(len(rows)), rows)
     legend_beside(ax)
     return ax
 

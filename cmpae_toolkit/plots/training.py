@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from ..metrics import LEVELS, SCORES
 from .theme import COLORS, INK, MORE_COLORS, QUIET, Picture, axes_or_new, explain_blank, legend_beside, mean_style, plain, use_theme
 from .words import describe
 
-LEVELS = ("segment", "event")
-SCORES = ("audio", "visual", "audio_visual", "type", "event")
 LOSSES = ("loss", "audio", "visual", "joint", "contrastive", "mutual", "kl")
 LOSS_STYLES = {
     "loss": {"color": INK, "linewidth": 2.6, "marker": ""},

@@ -16,7 +16,7 @@ from matplotlib.ticker import SymmetricalLogLocator
 
 from ..config import MODALITIES, TRACKS
 from ..errors import InputError
-from ..metrics import events
+from ..metrics import events, with_audio_visual
 from .theme import (
     COLORS,
     INK,
@@ -64,7 +64,7 @@ def tracks(
     ['Dog, audible']
     """
     given = {"reference": reference, "estimate": estimate}
-    rolls = {name: _with_audio_visual(roll) for name, roll in given.items() if roll is not None}
+    rolls = {name: with_audio_visual(np.asarray(roll, bool)[None])[0] for name, roll in given.items() if roll is not None}
     if not rolls:
         raise InputError("there is neither a reference nor an estimate to draw: give one roll (modality, snippet, category).")
     occurs = np.any([roll.any(1) for roll in rolls.values()], axis=0)
@@ -130,7 +130,7 @@ def evidence_curves(
     4
     """
     ax = axes_or_new(ax, 7.2, _height(chosen))
-    ax.set_title(f"Evidence for presence and absence, {_and(modalities)}")
+    ax.set_title(f"Evidence for presence and absence, {' and '.join(modalities)}")
     if presence is None or absence is None:
         return explain_blank(ax, NO_EVIDENCE)
     if not len(chosen):
@@ -169,7 +169,7 @@ def probability_with_vacuity(
     'probability'
     """
     ax = axes_or_new(ax, 7.2, _height(chosen))
-    ax.set_title(f"Probability{' (no vacuity: point estimates)' if vacuity is None else ' ± vacuity / 2'}, {_and(modalities)}")
+    ax.set_title(f"Probability{' (no vacuity: point estimates)' if vacuity is None else ' ± vacuity / 2'}, {' and '.join(modalities)}")
     if not len(chosen):
         return explain_blank(ax, NO_CHOICE)
     time_axis(ax, probability.shape[1], snippet, seconds)
@@ -216,9 +216,9 @@ def attention_map(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['audio, Dog', 'visual, Dog']
     """
-    rows = [(m, k, c) for m, k, c in _series(categories, chosen, modalities)]
+    rows = _series(categories, chosen, modalities)
     ax = axes_or_new(ax, 7.2, row_inches(max(len(rows), 2), 0.3, 1.5))
-    ax.set_title(f"Attention over the snippets, {_and(modalities)}")
+    ax.set_title(f"Attention over the snippets, {' and '.join(modalities)}")
     if attention is None:
         return explain_blank(ax, NO_ATTENTION)
     if not rows:
@@ -292,12 +292,3 @@ def _series(categories: Sequence[str], chosen: Sequence[str], modalities: Sequen
     if unknown:
         raise InputError(f"{unknown[0]!r} is not a category of this data: use any of {', '.join(categories)}.")
     return [(m, k, list(categories).index(c)) for m in modalities for k, c in enumerate(chosen)]
-
-
-def _with_audio_visual(roll: np.ndarray) -> np.ndarray:
-    roll = np.asarray(roll, bool)
-    return np.concatenate([roll, roll.all(0, keepdims=True)])
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(names)

@@ -60,17 +60,13 @@ def _bars(ax: Axes) -> list[str]:
     for group in ax.containers:
         if isinstance(group, BarContainer) and not str(group.get_label()).startswith("_") and len(group):
             sizes = [bar.get_width() if group.orientation == "horizontal" else bar.get_height() for bar in group]
-            told.append(f"{group.get_label()}: {_count(len(sizes), 'bar')} from {min(sizes):.3g} to {max(sizes):.3g}")
+            told.append(f"{group.get_label()}: {len(sizes)} bar{'s' * (len(sizes) != 1)} from {min(sizes):.3g} to {max(sizes):.3g}")
     return told
 
 
 def spans(runs: Sequence[Sequence[int]], seconds: float = 1.0) -> str:
     """Tells runs (onset, offset) of snippets in seconds: "0 to 3 and 5 to 7"."""
     return " and ".join(f"{seconds * onset:g} to {seconds * offset:g}" for onset, offset in runs)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _plain(text: str) -> str:

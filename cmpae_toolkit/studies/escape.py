@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html as _html
 import re
-from collections.abc import Callable
 
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -30,5 +29,3 @@ def html(text: str) -> str:
 def _one_line(text: str) -> str:
     return " ".join(str(text).split())
 
-
-FORMS: dict[str, Callable[[str], str]] = {"markdown": markdown, "latex": latex, "html": html}

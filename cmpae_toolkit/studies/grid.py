@@ -125,6 +125,8 @@ def run_grid(
             write_manifest(folder, identity)
         for job, owner in owners.items():
             known = frozen.get(f"{owner.given}/{job.file}", {})
+            if owner.simulated and known.get("data", {}).get("checksums", owner.checksums) != owner.checksums:
+                known = known | {"data": {k: v for k, v in known["data"].items() if k != "checksums"}}  # of another processor
             if owner.holds(known) and not is_done(files[job], job, owner):
                 write_json(files[job], known)
         todo = [job for job, owner in owners.items() if not is_done(files[job], job, owner, measures or ())]
@@ -181,8 +183,8 @@ def run(
     reference = trained.test_set.reference
     curve = threshold_curve(predict(trained.run.model, trained.val_set), trained.run.thresholds, trained.val_set.reference)
     return record | {
-        "split": job.split, "scores": score(job.config, trained.rolls, reference),
-        "per_video": _per_video(job.config, trained.rolls, reference), "per_category": _per_category(trained.rolls, reference),
+        "split": job.split, "scores": score(job.config, trained.rolls, reference, lengths=trained.test_set.lengths),
+        "per_video": _per_video(job.config, trained.rolls, trained.test_set), "per_category": _per_category(trained.rolls, reference),
         "one_sided": one_sided.shares(trained.rolls, reference),
         "val_by_snippet_threshold": curve, "history": _columns(trained.run.history),
     } | {name: measure(trained) for name, measure in (measures or {}).items()}
@@ -212,7 +214,7 @@ def train_and_evaluate(
             progress=progress,
         )
         test = trained.test_set
-        scores = {"val": evaluate(trained.run, sets["val"]), "test": score(config, trained.rolls, test.yardstick)}
+        scores = {"val": evaluate(trained.run, sets["val"]), "test": score(config, trained.rolls, test.yardstick, lengths=test.lengths)}
         result |= {"scores": scores, "floors": {"test": floors(test)}, **found}
         if config.task == "localization":
             result["floors"]["accuracy"] = accuracy_floors(test)
@@ -256,12 +258,13 @@ def threshold_curve(evidence: Evidence, thresholds: Thresholds, reference: np.nd
     return curve
 
 
-def _per_video(config: MethodConfig, rolls: np.ndarray, reference: np.ndarray) -> dict[str, list[float]]:
+def _per_video(config: MethodConfig, rolls: np.ndarray, videos: VideoSet) -> dict[str, list[float]]:
     """Type F of each video at both levels, and for localization its accuracy, in percent."""
-    per_video = metrics.scores_per_video(rolls, reference)
+    per_video = metrics.scores_per_video(rolls, videos.reference)
     found = {level: 100 * per_video[level][KEPT_PER_VIDEO] for level in metrics.LEVELS}
     if config.task == "localization":
-        found["accuracy"] = 100 * (metrics.answers(rolls) == metrics.answers(reference)).mean(axis=1)
+        answered, right = metrics.answers(rolls, videos.lengths), metrics.answers(videos.reference, videos.lengths)
+        found["accuracy"] = [metrics.ave_accuracy(*pair) for pair in zip(answered[:, None], right[:, None], strict=True)]
     return {name: np.round(values, 2).tolist() for name, values in found.items()}
 
 

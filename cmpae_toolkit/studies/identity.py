@@ -41,8 +41,8 @@ class Identity:
     def holds(self, record: dict[str, Any]) -> bool:
         """Whether a record was measured on these data, by the checksums of all splits.
 
-        A record of a frozen study of simulated data is compared by name, number of test videos and categories instead: simulated
-        features may differ in their last bits between processors, and the stored checksums are of an earlier version.
+        A record of simulated data without checksums is compared by name, number of test videos and categories instead: simulated
+        features may differ in their last bits between processors.
         """
         about = record.get("data", {})
         if "checksums" in about:

@@ -9,7 +9,6 @@ which lie within 0.3 of each other on one seed, `CHOSEN` is the one with the few
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -103,10 +102,9 @@ def decodings(trained: Trained) -> dict[str, float]:
 def cross_validated(config: Config, evidence: Evidence, val: VideoSet) -> np.ndarray:
     """Rolls of val, each fold decoded with the thresholds that the others chose."""
     fold, rolls = np.arange(len(val)) % FOLDS, np.zeros_like(val.reference)
+    start = Thresholds.of(config, val.categories)
     for k in range(FOLDS):
-        start = Thresholds.of(config, val.categories)
-        chosen = choose_thresholds(config, evidence[fold != k], val.reference[fold != k], start)
-        rolls[fold == k] = decode(evidence[fold == k], replace(start, video=chosen.video))
+        rolls[fold == k] = decode(evidence[fold == k], choose_thresholds(config, evidence[fold != k], val.reference[fold != k], start))
     return rolls
 
 

@@ -8,12 +8,14 @@ which pairs of methods come out the other way round than in print.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from .._files import flat
 from ..errors import InputError
 from . import escape
 from .ablations import OUR_SCHEDULE
@@ -74,7 +76,7 @@ def draw(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> dict[str, Pa
         columns = (ranked[column] for column in (score, f"{score} low", f"{score} high"))
         lines = dict(zip(floors["method"], floors[score], strict=True))
         ax = picture_of(list(ranked["method"] + few), *columns, lines, xlabel=f"{SHORT[score]}, in %", title=title)
-        name = re.sub(r"\W+", "_", title.partition(" (")[0])
+        name = re.sub(r"\W+", "_", title.replace(" (test)", "")).strip("_")
         made[title] = Path(folder) / f"leaderboard_{name}.png"
         keep(ax, made[title].name, folder=Path(folder))
     return made
@@ -208,21 +210,21 @@ def _ranks(means: np.ndarray) -> np.ndarray:
     return 1 + (means[..., None, :] > means[..., :, None]).sum(axis=-1)
 
 
-def _floors(sources: Sequence[str | Path], title: str, scores: Sequence[str]) -> Iterator[Mapping[str, object]]:
+def _floors(sources: Sequence[str | Path], title: str, scores: Sequence[str]) -> list[dict[str, Any]]:
     for source in sources:
         for file, stored in read(source).items():
             if Path(file).name == FLOORS and stored["title"] == title:
                 if "accuracy" in scores:
-                    yield from ({"method": name, "accuracy": value} for name, value in stored.get("accuracy", {}).items())
+                    found = {name: {"accuracy": value} for name, value in stored.get("accuracy", {}).items()}
                 else:
-                    split = [score.split(".") for score in scores]
-                    yield from ({"method": n, **{".".join(s): f[s[0]][s[1]] for s in split}} for n, f in stored["floors"].items())
-                return
+                    found = {name: flat(floor) for name, floor in stored["floors"].items()}
+                return [{"method": name, **{score: values[score] for score in scores}} for name, values in found.items()]
+    return []
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """A ranking as a reader sees it: each rank and each mean with its interval; a floor's mean alone, and never a rank."""
-    shown = {"method": table["method"], "seeds": ["–" if pd.isna(n) else f"{n:.0f}" for n in table["n"]]}
+    shown = {"method": table["method"], "seeds": _or_dash(table["n"], ".0f")}
     for score in (column for column in table if column in SHORT):
         shown[SHORT[score]] = [_with_interval(row, score, ".1f") for _, row in table.iterrows()]
         shown[f"rank in {SHORT[score]}"] = [_with_interval(row, f"{score} rank", ".0f") for _, row in table.iterrows()]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, metrics
-from .._files import read_json
+from .._files import flat, read_json
 from ..checkpoint import ASSETS, Run
 from ..errors import InputError
 from ..inference import evaluate, floors, score_table
@@ -191,8 +191,7 @@ def _floor_rows(stored: dict[str, Any] | None, columns: Sequence[str]) -> list[d
         return [{"method": name, "data": stored["title"], **{c: stored[c][name] for c in columns}} for name in stored["accuracy"]]
     rows = []
     for name, scores in stored["floors"].items():
-        values = {f"{level}.{track}": scores[level][track] for level in metrics.LEVELS for track in metrics.SCORES}
-        values["mean"] = metrics.mean_score(scores)
+        values = flat(scores) | {"mean": metrics.mean_score(scores)}
         rows.append({"method": name, "data": stored["title"], **{c: values[c] for c in columns}})
     return rows
 

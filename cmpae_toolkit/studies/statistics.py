@@ -109,14 +109,8 @@ def summary(runs: pd.DataFrame, columns: Mapping[str, str], against: str | None 
     missing = [path for path in columns.values() if path not in runs]
     if missing:
         raise InputError(f"no stored run has {missing[0]!r}.")
-    return _of_each_set(runs, lambda group: group.set_index("seed")[list(columns.values())].set_axis(list(columns), axis=1), against)
-
-
-def by_variant(runs: pd.DataFrame, column: str, against: str = "paper") -> pd.DataFrame:
-    """`compare` of the variants in one column of `collect`'s runs, for each data set: indexed by data and variant ("name")."""
-    return _of_each_set(runs, lambda group: _by_variant(group, column), against)
-
-
-def _of_each_set(runs: pd.DataFrame, values, against: str | None) -> pd.DataFrame:
-    parts = {title: compare(values(group), against).drop(columns="sd") for title, group in runs.groupby("data", sort=False)}
+    parts = {}
+    for title, group in runs.groupby("data", sort=False):
+        values = group.set_index("seed")[list(columns.values())].set_axis(list(columns), axis=1)
+        parts[title] = compare(values, against).drop(columns="sd")
     return pd.concat(parts, names=["data", "name"]).reset_index().set_index(["data", "name"])  # sorted levels, for `unstack`

@@ -6,7 +6,7 @@ the data that it was measured on. Only where both are the same data is there a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from . import escape, records
 from .ablations import SAME, table_runs
 from .claims import write_categories
 from .grid import Job
-from .identity import identify, short_name
+from .identity import identify
 from .rows import ABLATIONS, FULL, MORE_ABLATIONS, SHOWN, WITH_BACKGROUND, ablation, methods
 
 __all__ = ["NUMBERS", "Table", "jobs_for", "labels_of", "make", "make_all", "write_categories", "write_floors"]
@@ -32,8 +32,8 @@ TITLES = {
     1: "Table 1: mean of the ten F-scores (AVVP), accuracy (AVE)", 2: "Table 2: AVVP", 3: "Table 3: AVE, accuracy",
     4: "Table 4: AVEP", 5: "Table 5: which of EDL, PAEC and JML", 6: "Table 6: inside PAEC and JML",
 }
-Results = str | Path | Sequence[str | Path]  # a folder of runs, a frozen study, or several of these
 SUFFIXES = (" sd", " - printed", " - full", " ±", " low", " high")  # what a score's further columns are called
+Results = str | Path | Sequence[str | Path]  # a folder of runs, a frozen study, or several of these
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,31 @@ class Table:
 
     def text(self) -> pd.DataFrame:
         """As a reader sees it: "mean ± sd", differences with their intervals, a dash where there is nothing."""
-        return _Text(self.frame).made()
+        frame = self.frame
+        shown = {"method": frame["method"], "data": frame["data"], "n": [f"{n:.0f}" if n == n else "–" for n in frame["n"]]}
+        for score in (c for c in frame.columns if c not in ("method", "data", "n") and not c.endswith(SUFFIXES)):
+            name = score.replace("_", "-").replace("segment.", "seg. ").replace("event.", "event-level ")
+            shown[name] = [_score(row, score) for _, row in frame.iterrows()]
+            if f"{score} - full" in frame:
+                shown[f"{name} - full"] = [_difference(row, score) for _, row in frame.iterrows()]
+        return pd.DataFrame(shown)
 
     def to_markdown(self) -> str:
-        table = self._escaped("markdown").to_markdown(index=False, disable_numparse=True)
+        text = self.text()  # only names are escaped, so that intervals stay readable: [-1.0, +2.0] is no link
+        named = text.assign(**{column: text[column].map(escape.markdown) for column in ("method", "data")})
+        table = named.to_markdown(index=False, disable_numparse=True)
         return "\n\n".join([f"**{escape.markdown(self.title)}**", table, *map(escape.markdown, self.notes)]) + "\n"
 
     def to_latex(self) -> str:
         told = [f"% {' '.join(text.split())}" for text in (self.title, *self.notes)]
-        return "\n".join([*told, self._escaped("latex").to_latex(index=False, escape=False)])
+        return "\n".join([*told, self._text_in(escape.latex).to_latex(index=False, escape=False)])
 
     def to_html(self) -> str:
         notes = "".join(f"<p>{escape.html(note)}</p>" for note in self.notes)
-        return f"<h4>{escape.html(self.title)}</h4>{self._escaped('html').to_html(index=False, escape=False)}{notes}"
+        return f"<h4>{escape.html(self.title)}</h4>{self._text_in(escape.html).to_html(index=False, escape=False)}{notes}"
 
-    def _escaped(self, form: str) -> pd.DataFrame:
-        text, made = self.text(), escape.FORMS[form]
-        if form == "markdown":  # names only, so that intervals stay readable: [-1.0, +2.0] is no link
-            return text.assign(**{column: text[column].map(made) for column in ("method", "data")})
-        return text.map(made).rename(columns=made)
+    def _text_in(self, form: Callable[[str], str]) -> pd.DataFrame:
+        return self.text().map(form).rename(columns=form)
 
     def save(self, folder: str | Path) -> list[Path]:
         """table_N.csv (numbers), .md, .tex, and .png where there is something measured to draw."""
@@ -139,11 +145,11 @@ def make_all(numbers: Sequence[int], results: Results, data_names: Sequence[str]
     for number in numbers:
         labels_of(number)
     sources = [results] if isinstance(results, (str, Path)) else list(results)
-    runs = {short_name(name): pd.concat([records.collect(source, name) for source in sources], ignore_index=True) for name in data_names}
+    runs = {str(name): pd.concat([records.collect(source, name) for source in sources], ignore_index=True) for name in data_names}
     if not any(len(found) for found in runs.values()):
         raise InputError(f"{results} holds no finished run on {', '.join(runs)} as these data are now: `cmpae tables` trains them.")
     beside = {
-        short_name(name): next((found for source in sources if (found := records.floors(source, name))), None) for name in data_names
+        str(name): next((found for source in sources if (found := records.floors(source, name))), None) for name in data_names
     }
     return [_made(number, runs, beside, also) for number in numbers]
 
@@ -155,37 +161,19 @@ def _made(number: int, runs: dict[str, pd.DataFrame], beside: dict[str, dict[str
     return Table(number, f"{TITLES[number]}; printed: the paper; {measured}", frame, tuple(notes))
 
 
-class _Text:
-    """A frame of numbers as a frame of strings."""
+def _score(row: pd.Series, score: str) -> str:
+    if pd.isna(row[score]):
+        return "–"
+    deviation = row.get(f"{score} sd", np.nan)
+    printed = row.get(f"{score} - printed", np.nan)
+    text = f"{row[score]:.1f}" + ("" if pd.isna(deviation) else f" ± {deviation:.1f}")
+    return text if pd.isna(printed) else f"{text} ({printed:+.1f})"
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
 
-    def made(self) -> pd.DataFrame:
-        frame = self.frame
-        scores = [c for c in frame.columns if c not in ("method", "data", "n") and not c.endswith(SUFFIXES)]
-        shown = {"method": frame["method"], "data": frame["data"], "n": [f"{n:.0f}" if n == n else "–" for n in frame["n"]]}
-        for score in scores:
-            name = score.replace("_", "-").replace("segment.", "seg. ").replace("event.", "event-level ")
-            shown[name] = [self.score(row, score) for _, row in frame.iterrows()]
-            if f"{score} - full" in frame:
-                shown[f"{name} - full"] = [self.difference(row, score) for _, row in frame.iterrows()]
-        return pd.DataFrame(shown)
-
-    @staticmethod
-    def score(row: pd.Series, score: str) -> str:
-        if pd.isna(row[score]):
-            return "–"
-        deviation = row.get(f"{score} sd", np.nan)
-        printed = row.get(f"{score} - printed", np.nan)
-        text = f"{row[score]:.1f}" + ("" if pd.isna(deviation) else f" ± {deviation:.1f}")
-        return text if pd.isna(printed) else f"{text} ({printed:+.1f})"
-
-    @staticmethod
-    def difference(row: pd.Series, score: str) -> str:
-        value = row[f"{score} - full"]
-        if pd.isna(value):
-            return "–"
-        if pd.isna(row[f"{score} ±"]):
-            return f"{value:+.1f}"
-        return f"{value:+.1f} ± {row[f'{score} ±']:.1f} [{row[f'{score} low']:+.1f}, {row[f'{score} high']:+.1f}]"
+def _difference(row: pd.Series, score: str) -> str:
+    value = row[f"{score} - full"]
+    if pd.isna(value):
+        return "–"
+    if pd.isna(row[f"{score} ±"]):
+        return f"{value:+.1f}"
+    return f"{value:+.1f} ± {row[f'{score} ±']:.1f} [{row[f'{score} low']:+.1f}, {row[f'{score} high']:+.1f}]"

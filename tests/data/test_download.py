@@ -190,6 +190,13 @@ def test_no_hdf5_among_unchecked_files(server, place):
     assert not (data.home() / "ave" / "annotations" / "audio_feature_noisy.h5").exists()
 
 
+def test_steps_are_refused_as_downloads_are():
+    with pytest.raises(InputError, match="no background videos"):
+        module.manual_steps("llp", background=True)
+    with pytest.raises(InputError, match="AVEP is made of the two"):
+        module.manual_steps("avep")
+
+
 def test_without_gdown_the_steps_by_hand_are_told(server, place, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(InputError) as caught:

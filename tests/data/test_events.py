@@ -189,11 +189,16 @@ def test_our_own_output_gives_the_same_rolls(tmp_path, format):
     assert np.array_equal(rolls_of(read_events(path), videos), videos.reference)
 
 
-def test_events_without_a_track_are_of_both_and_joint_ones_of_neither():
+def test_events_without_a_track_and_joint_ones_are_of_both():
     table = pd.DataFrame([dict(filename="b", onset=0.3, offset=0.9, category="Sea", track=None, line=1)])
     rolls = rolls_of(table, example())
     assert np.argwhere(rolls).tolist() == [[1, m, t, 2] for m in (0, 1) for t in (1, 2)]
-    assert not rolls_of(table.assign(track="audio_visual"), example()).any()
+    both = rolls_of(table.assign(track="audio_visual"), example())
+    assert both.any() and np.array_equal(both[:, 0], both[:, 1])
+    for without in (table.drop(columns="track"), table.assign(track=np.nan)):
+        assert np.array_equal(rolls_of(without, example()), both)
+    with pytest.raises(InputError, match="no track 'Audio'"):
+        rolls_of(table.assign(track="Audio"), example())
     for change, said in (({"category": "Cat"}, "no category 'Cat', though 1 events"), ({"filename": "z"}, "no video 'z'")):
         with pytest.raises(InputError, match=said):
             rolls_of(table.assign(**change), example())

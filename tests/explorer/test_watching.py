@@ -130,7 +130,7 @@ def test_the_served_page_gives_its_videos_and_films(address, tmp_path):
             urllib.request.urlopen(f"{address}/{wrong}")
 
 
-def test_from_films_to_their_page(videos, tmp_path):  # noqa: F811
+def test_from_films_to_their_page(videos, tmp_path, monkeypatch):  # noqa: F811
     """With a stand-in for the extraction, whose own tests are elsewhere."""
     run, called = make_run(videos, "paper"), []
     make_film(tmp_path / "video_1.mp4", seconds=2), make_film(tmp_path / "video_4.mp4", seconds=2)
@@ -139,7 +139,8 @@ def test_from_films_to_their_page(videos, tmp_path):  # noqa: F811
         called.append((films, networks))
         write_folder(replace(videos.subset([1, 4]), reference=None, weak_labels=None), out)
 
-    shown = partial(watch, run, out=tmp_path / "seen", networks="light", extract=extract)
+    monkeypatch.setattr("cmpae_toolkit.extract.run.extract", extract)
+    shown = partial(watch, run, out=tmp_path / "seen", networks="light")
     _, values = content(shown([tmp_path]))
     assert called == [([str(tmp_path)], "light")]
     assert [video["name"] for video in values["videos"]] == ["video_1", "video_4"]

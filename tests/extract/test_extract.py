@@ -72,6 +72,8 @@ def test_long_films_become_clips_with_their_own_labels(films, tmp_path):
     assert train.filenames == ("film0_0_1", "film0_1_2") and train.weak_labels.tolist() == [[1, 0], [0, 1]]
     first = extract(films / "film0.mkv", tmp_path / "b", networks=OWN, snippets=2, snippet_seconds=0.5, long="first", progress=False)
     assert [*first.films[0]["clips"]] == ["film0"] and first.notices["Only its first N s are taken."] == 1
+    tail = extract(films / "film0.mkv", tmp_path / "d", networks=OWN, snippets=2, snippet_seconds=0.97, long="first", progress=False)
+    assert "Only its first N s are taken." not in tail.notices  # what is left would have been no snippet
     whole = extract(films / "film0.mkv", tmp_path / "c", networks=OWN, snippets=2, snippet_seconds=0.5, long="whole", progress=False)
     assert [*whole.films[0]["clips"].values()] == [[0, 2]]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmpae_toolkit.films import scenes, sounds, world
-from cmpae_toolkit.films.film import Film, film, films
+from cmpae_toolkit.films.film import Film, films
 from cmpae_toolkit.films.rhythm import Instance
 from cmpae_toolkit.films.world import CATEGORIES, SCENES, THINGS
 
@@ -56,12 +56,12 @@ def test_sound_and_picture_are_made_of_their_parts():
 
 
 def test_equal_arguments_give_equal_films():
-    ours, again, more = film("val", 2, seed=5), film("val", 2, seed=5), films("val", 9, seed=5)[2]
+    ours, again, more = films("val", 3, seed=5)[2], films("val", 3, seed=5)[2], films("val", 9, seed=5)[2]
     for other in (again, more):
         assert (ours.id, ours.scene, ours.instances, ours.passing) == (other.id, other.scene, other.instances, other.passing)
         np.testing.assert_array_equal(ours.sound(), other.sound())
         np.testing.assert_array_equal(ours.picture(4.25), other.picture(4.25))
-    for other in (film("val", 2, seed=6), film("val", 3, seed=5), film("test", 2, seed=5)):
+    for other in (films("val", 3, seed=6)[2], films("val", 4, seed=5)[3], films("test", 3, seed=5)[2]):
         assert (ours.picture(4.25) != other.picture(4.25)).any() and (ours.sound() != other.sound()).any()
 
 

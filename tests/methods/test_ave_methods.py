@@ -9,7 +9,7 @@ from recipe import SEED, ave_inputs, golden, parameters, without_dropout
 from safetensors.torch import save_file
 
 from cmpae_toolkit import losses, released
-from cmpae_toolkit.batches import take
+from cmpae_toolkit.batches import autocast, take
 from cmpae_toolkit.config import DataSpec, StreamSpec
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.method import Batch, Moment
@@ -160,6 +160,22 @@ def test_only_the_released_soft_margin_has_a_floor():
         found[risk] = model.losses(Batch(features, torch.tensor([[1.0, 0, 0]] * 2)), Moment(1, 0, 1))["joint"].item()
     floor = (np.log1p(np.exp(-1)) + 3 * np.log(2)) / 4
     assert found == pytest.approx({"soft_margin_of_probability": floor, "soft_margin_of_score": 0, "cross_entropy": 0}, abs=1e-6)
+
+
+@pytest.mark.parametrize("risk", ["soft_margin_of_probability", "cross_entropy"])
+def test_bfloat16_keeps_the_gradient_of_a_confident_mistake(risk):
+    """Its softmax has small differences whose sign bfloat16 loses."""
+    model = get("avel")(get("avel").Config(risk=risk), DataSpec(CATEGORIES, 5, STREAMS))
+    torch.nn.init.zeros_(model.classifier.weight)
+    model.classifier.bias.data, features, found = torch.tensor([9.0, 0, 0, 0]), some(), {}
+    for mixed in (False, True):
+        model.zero_grad()
+        with autocast(torch.device("cpu"), mixed):
+            loss = model.losses(Batch(features, torch.tensor([[0, 1.0, 0]] * 2)), Moment(1, 0, 1))["joint"]
+        loss.backward()
+        found[mixed] = model.classifier.bias.grad.clone()
+    assert found[False][0] > 0 > found[False][1]
+    torch.testing.assert_close(found[True], found[False], rtol=0.02, atol=1e-7)
 
 
 def test_propagation_by_hand():

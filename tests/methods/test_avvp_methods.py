@@ -19,6 +19,7 @@ from cmpae_toolkit.methods import coleaf, cvcms, dhhn, get, leap, ma, snippet_la
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SCALE = {"mm_pyramid": 0.7, "leap": 0.9}  # of the recipe's matrices; 1 for DHHN's three networks
+SMALL = DataSpec(("A", "B"), 5, {"a": StreamSpec(4, 1, "audio"), "v": StreamSpec(4, 1, "visual")})
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,32 @@ def test_ma_exchanges_with_videos_that_share_no_category(tiny):
 
 
 # ---- MM-Pyramid ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ma", "mm_pyramid", "dhhn", "cvcms"])
+def test_the_losses_learn_from_the_exchanged_labels(name):
+    """With no label left to the sound its loss is that of a sound without events, and so is that of DHHN's teacher."""
+    model = get(name)(get(name).Config().adopting(width=16), SMALL)
+    features, weak = {n: torch.randn(3, 5, 4) for n in "av"}, torch.ones(3, 2)
+    left = torch.stack([torch.zeros(3, 2), weak], dim=1)
+    named = model.eval().losses(Batch(features, weak, targets={"modality_label": left}), Moment(9, 0, 1))
+    sound = model(features).video.probability[:, 0]
+    torch.testing.assert_close(named["audio"], losses.binary_cross_entropy(sound, torch.zeros(3, 2)).mean())
+    if name == "dhhn":
+        taught = model.teachers["audio"](model.as_tensors(features), None)[0]
+        torch.testing.assert_close(named["audio_teacher"], losses.binary_cross_entropy(taught, torch.zeros(3, 2)).mean())
+
+
+def test_tracks_are_exchanged_only_where_a_video_has_both():
+    model = get("mm_pyramid")(get("mm_pyramid").Config().adopting(width=16), SMALL).eval()
+    features, valid = {n: torch.randn(2, 5, 4) for n in "av"}, torch.ones(2, 2, 5, dtype=torch.bool)
+    valid[1, 0] = False  # the second video has no sound
+    plain = model(features, valid=valid)
+    model.config = model.config.changed(swap_streams=True)
+    exchanged = model(features, valid=valid)
+    for ours, theirs in ((exchanged.video, plain.video), (exchanged.snippet, plain.snippet)):
+        assert torch.equal(ours.probability[0], theirs.probability[0].flip(0))
+        assert torch.equal(ours.probability[1], theirs.probability[1])
 
 
 def test_mm_pyramid_is_the_authors_code(recordings):
@@ -312,6 +339,14 @@ def test_leaps_targets_by_hand():
     wanted[0, 0, 0, :2] = wanted[0, 1, 0, 1:] = wanted[0, 1, 1, 0] = 1  # sounds: {0, 1}, none; pictures: {1, 2}, {0}
     torch.testing.assert_close(leap.iou(wanted), torch.tensor([[[1 / 3, 1 / 2], [0, 0]]]))
     torch.testing.assert_close(leap.product(wanted), torch.tensor([[[1 / 3 + 0.01, 1 / 3 + 0.01], [0.01, 0.01]]]))
+
+
+def test_leaps_union_opens_at_the_configs_thresholds():
+    model = get("leap")(get("leap").Config(audio_video_threshold=0.0, visual_video_threshold=1.0).adopting(width=16), SMALL).eval()
+    features = {n: torch.randn(3, 5, 4) for n in "av"}
+    assert (model(features).joint.probability == 1).all()
+    model.config = model.config.changed(audio_video_threshold=1.0)
+    assert (model(features).joint.probability == 0).all()
 
 
 def test_leaps_label_vectors(tmp_path):

@@ -54,11 +54,6 @@ def table(names):
     return pd.DataFrame({"method": names, "data": names[0], "n": 5, "accuracy": numbers(names), "accuracy sd": 0.1})
 
 
-def seeds(names):
-    rows = [(n, s, level, 0.1 * s) for n in names for s in (0, 1) for level in LEVELS]
-    return pd.DataFrame(rows, columns=["row", "seed", "level", "difference"])
-
-
 def by_category(names):
     return pd.DataFrame({"category": names, "track": "audio", names[0]: 50 + numbers(names), names[1]: 60 - numbers(names)})
 
@@ -75,7 +70,6 @@ TEN = {level: dict.fromkeys(SCORES, 50.0) for level in LEVELS}
 BINS = Reliability(np.array([3, 4]), np.array([0.2, 0.8]), np.array([0.1, 0.9]))
 GRID = np.linspace(0, 1, 3)
 PICTURES = {
-    "ablation_bars": lambda n: plots.ablation_bars(seeds(n), title=n[0]),
     "attention_map": of_state(lambda s, n: plots.attention_map(s.attention, n, n)),
     "beta_density": lambda n: plots.beta_density(1 + numbers(n), 2 - numbers(n), labels=n),
     "category_bars": lambda n: plots.category_bars(n, {n[0]: numbers(n), n[1]: numbers(n)}, title=n[2]),
@@ -98,8 +92,6 @@ PICTURES = {
     "reliability_diagram": lambda n: plots.reliability_diagram(dict.fromkeys(n, BINS), title=n[0]),
     "result_table": lambda n: plots.result_table(table(n), n[0]),
     "risk_coverage_curves": lambda n: plots.risk_coverage_curves(dict.fromkeys(n, (GRID, GRID)), title=n[0]),
-    "risk_curves": lambda n: plots.risk_curves([0, 1], curves(n)),
-    "risk_surface": lambda n: plots.risk_surface(GRID, GRID, np.outer(GRID, GRID), name=n[0]),
     "score_bars": lambda n: plots.score_bars(TEN, dict.fromkeys(n[:4], TEN)),
     "side_by_side": lambda n: plots.side_by_side(lambda ax, x: plots.category_frequencies(n, x, ax=ax), dict.fromkeys(n[:4], labels(n))),
     "threshold_curve": lambda n: plots.threshold_curve([0, 1], curves(n)),
@@ -109,7 +101,7 @@ PICTURES = {
 NAMELESS = {"durations", "frames", "framework", "opinion_figure", "training_history"}  # they show no name that somebody gave
 NO_PICTURES = {"ExplorerState", "figures_folder", "keep", "png", "use_theme"}
 FEW = {  # of the nasty names, how many a picture has room for
-    "category_scatter": 4, "certainty_maps": 9, "f_over_thresholds": 7, "overlaps": 2, "risk_surface": 1, "score_bars": 4, "waveform": 1,
+    "category_scatter": 4, "certainty_maps": 9, "f_over_thresholds": 7, "overlaps": 2, "score_bars": 4, "waveform": 1,
 }
 
 

@@ -7,25 +7,6 @@ import pytest
 
 from cmpae_toolkit import plots
 from cmpae_toolkit.plots.theme import COLORS
-from cmpae_toolkit.studies import statistics
-
-
-def differences():
-    rng = np.random.default_rng(0)
-    rows = [(row, seed, level) for row in ("EDL", "EDL + JML") for seed in range(4) for level in ("segment", "event")]
-    return pd.DataFrame(rows, columns=["row", "seed", "level"]).assign(difference=rng.normal(1, 1, len(rows)))
-
-
-def test_bars_stand_at_the_means_with_their_intervals():
-    table = differences()
-    ax = plots.ablation_bars(table, half_width=statistics.half_width, title="simulated")
-    means = table.groupby(["level", "row"], sort=False)["difference"].mean()
-    assert sorted(bar.get_width() for bar in ax.patches if bar.get_width()) == pytest.approx(sorted(means))
-    whiskers = sorted(np.ptp(line.get_xdata()) / 2 for line in ax.lines if len(line.get_xdata()) == 2 and np.ptp(line.get_xdata()))
-    expected = sorted(statistics.half_width(v) for _, v in table.groupby(["level", "row"])["difference"])
-    assert whiskers == pytest.approx(expected)
-    assert sum(len(c.get_offsets()) for c in ax.collections) == len(table)  # a dot for each seed
-    assert len(plots.ablation_bars(table).lines) == 1  # without intervals only the line at 0
 
 
 def test_categories_above_and_below_the_line():

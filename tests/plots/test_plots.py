@@ -181,18 +181,6 @@ def test_beta_densities_integrate_to_one_and_refuse_negative_evidence():
         plots.beta_density(0.5, 1)
 
 
-def test_risk_over_the_evidence():
-    presence, absence = np.linspace(0, 10, 21), np.linspace(0, 5, 11)
-    risk = np.log(presence[:, None] + absence + 2) - np.log(presence[:, None] + 1)
-    ax = plots.risk_surface(presence, absence, risk, name="log risk at label 1")
-    assert ax.get_xlim() == (0, 10) and ax.get_ylim() == (0, 5) and ax.get_title(loc="left") == "Log risk at label 1" and drawn(ax)
-    with pytest.raises(InputError, match="shape"):
-        plots.risk_surface(presence, absence, risk.T)
-    ax = plots.risk_curves(presence, {"log": risk[:, 0], "digamma": risk[:, 1]})
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), risk[:, 1])
-    assert drawn(ax)
-
-
 def make_history(epochs, losses=("loss", "audio", "visual", "joint", "contrastive", "mutual")):
     rows = np.arange(1, epochs + 1)
     columns = {"epoch": rows, "learning_rate": 5e-4, **{n: 1.0 / rows + i for i, n in enumerate(losses)}}

@@ -59,7 +59,7 @@ def test_columns_and_variants_are_compared_alike(runs):
     table = statistics.summary(paper, {"one": "a", "other": "b"}, against="one").loc["d (test)"]
     assert table.loc["other", "mean"] == 3 and table.loc["other", "difference"] == 1 and table.loc["one", "n"] == 3
     assert table.loc["other", "± of it"] == pytest.approx(T_2 / np.sqrt(3), rel=1e-6)  # of 1, 2, 0
-    variants = statistics.by_variant(runs, "a").loc["d (test)"]
+    variants = statistics.compare(statistics._by_variant(runs, "a"), "paper")
     assert variants.loc["EDL", "difference"] == 1 and variants.loc["EDL", "± of it"] == 0 and np.isnan(variants.loc["ensemble", "±"])
     with pytest.raises(InputError, match=r"no stored run has 'z'"):
         statistics.summary(runs, {"z": "z"})

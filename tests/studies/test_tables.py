@@ -12,6 +12,8 @@ import pytest
 
 from cmpae_toolkit import cli, data, metrics
 from cmpae_toolkit.config import presets
+from cmpae_toolkit.data.folder import write_folder
+from cmpae_toolkit.data.simulation.simulate import simulate
 from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.methods import get
 from cmpae_toolkit.studies import ablations, claims, grid, records, tables
@@ -225,6 +227,16 @@ def test_runs_on_other_data_are_not_shown(tmp_path):
     (tmp_path / place("tiny")).rename(tmp_path / "small")
     with pytest.raises(InputError, match="no finished run on small"):
         tables.make(5, tmp_path, ["small"])
+
+
+def test_two_folders_of_one_name_stand_beside_each_other(tmp_path):
+    folders = [tmp_path / version / "birds" for version in ("v1", "v2")]
+    for number, folder in enumerate(folders):
+        for split in data.splits:
+            write_folder(simulate("tiny", split, seed=number), folder)
+        stored(tmp_path / "runs", FULL, 0, 60.0 + number, title=f"birds {number}", name=identify(folder).folder)
+    frame = tables.make(2, tmp_path / "runs", folders).frame
+    assert sorted(frame.loc[frame["n"] == 1, "segment.type"]) == [60, 61]
 
 
 def test_the_six_tables_of_the_stored_runs():

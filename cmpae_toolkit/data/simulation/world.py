@@ -58,7 +58,7 @@ AVE_ALIKE: dict[str, tuple[tuple[str, ...], ...]] = {
 class SimulatorConfig:
     """The world's parameters. Strengths are lengths in the latent space, where a category's prototype has length 1.
 
-    The defaults were tuned so that floors and probes on `small` come near those of LLP; see `probes.py`.
+    The defaults were tuned so that floors and probes on `small` come near those of LLP; see `methods.linear_probe`.
     Where a frame has a grid of positions (AVE), the patch that shows the event has sides of `patch` positions.
     """
 
