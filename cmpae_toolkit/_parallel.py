@@ -16,7 +16,7 @@ def backend(workers: int = 1, threads: int = 1, scheduler: str | None = None) ->
     try:
         import distributed  # noqa: F401
     except ImportError:
-        raise InputError("a Dask cluster needs the extra `cluster`: pip install 'cmpae-toolkit[cluster]'.") from None
+        raise InputError("a Dask cluster needs Dask: `pip install dask distributed`.") from None
     try:
         return parallel_config("dask", scheduler_host=scheduler)
     except (OSError, ValueError) as error:

@@ -85,7 +85,7 @@ def need_av() -> Any:
     try:
         import av
     except ImportError:
-        raise InputError("films are read with PyAV: `pip install 'cmpae-toolkit[extract]'`, or `pip install av`.") from None
+        raise InputError("films are read with PyAV: `pip install av`.") from None
     return av
 
 

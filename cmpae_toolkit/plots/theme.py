@@ -104,7 +104,9 @@ class Snapshot:
         buffer = io.BytesIO()
         dots = SHARP * min(figure.dpi, PAGE / figure.get_figwidth())
         sharp = Image.open(io.BytesIO(png(figure, dots))).convert("RGB")
-        sharp.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True, dpi=(dots, dots))
+        # the octree of Pillow is faster and turns pale colours into others
+        few = sharp.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+        few.save(buffer, "PNG", optimize=True, dpi=(dots, dots))
         self.png, self.alt = buffer.getvalue(), alt_text(figure, alt)
         self.width = round(sharp.width / SHARP)
 

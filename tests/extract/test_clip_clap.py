@@ -13,7 +13,7 @@ from cmpae_toolkit.errors import InputError
 from cmpae_toolkit.extract import clip_clap, extract, paper, teachers
 from cmpae_toolkit.methods import snippet_labels
 
-transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install 'cmpae-toolkit[clip]'")
+transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install transformers")
 
 
 @pytest.fixture(scope="module")
