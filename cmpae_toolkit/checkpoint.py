@@ -193,11 +193,13 @@ SHIPPED_ON_FILMS = ASSETS / "films_paper"  # the preset `paper` on synthetic fil
 
 
 def shipped_run(preset: str = "paper") -> Run:
-    """A trained run that comes with the package: a preset of `SHIPPED` on the simulated `small` set.
+    """A trained run that comes with the package: a preset of `SHIPPED` on the simulated `small` set. Raises InputError for others.
 
     >>> shipped_run().model.spec.categories[:2]
     ('Speech', 'Car')
     """
+    if preset not in SHIPPED:
+        raise InputError(f"no run of {preset!r} comes with the package: there are {' and '.join(SHIPPED)}.")
     return load_run(SHIPPED[preset])
 
 

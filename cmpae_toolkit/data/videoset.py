@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._fields import Positive, fits, wanted
 from ..config import MODALITIES, DataSpec, StreamSpec
 from ..errors import InputError
 from .features import KNOWN_STREAMS
@@ -99,10 +100,14 @@ class VideoSet:
         arrays = {
             "weak_labels": _zeros_and_ones("weak_labels", weak_labels, 2, np.float32),
             "reference": _zeros_and_ones("reference", reference, 4, bool), "present": _zeros_and_ones("present", present, 2, bool),
-            "lengths": None if lengths is None else np.asarray(lengths, int),
+            "lengths": None if lengths is None else np.asarray(lengths),
         }
         counts = [x.shape[-1] for what, x in arrays.items() if what in ("weak_labels", "reference") and x is not None]
-        given = [f"category_{i}" for i in range(counts[0] if counts else 0)] if categories is None else categories
+        given = [f"category_{i}" for i in range(counts[0] if counts else 0)] if categories is None else list(categories)
+        if not all(isinstance(c, str) for c in given) or len(set(given)) != len(given):
+            raise InputError(f"{name} {split}: categories are texts of which no two are equal, not {given}.")
+        if not fits(snippet_seconds, Positive):
+            raise InputError(f"{name} {split}: snippet_seconds is {snippet_seconds!r}: use {wanted(Positive)}.")
         if any(count != len(given) for count in counts) or not given:
             raise InputError(f"{name} {split}: {len(given)} categories, but labels for {counts}: give `categories` that fit the labels.")
         names = [f"{split}_{i:05d}" for i in range(len(next(iter(features.values()), ())))] if ids is None else ids
@@ -116,6 +121,12 @@ class VideoSet:
         if arrays["reference"] is not None and arrays["reference"].shape[1:3] != (len(MODALITIES), made.snippets):
             shape = (len(made), len(MODALITIES), made.snippets, len(given))
             raise InputError(f"{name} {split}: the reference has shape {arrays['reference'].shape}, the features need {shape}.")
+        lengths, present = arrays["lengths"], arrays["present"]
+        whole = lengths is None or (lengths.shape == (len(made),) and np.isin(lengths, np.arange(1, made.snippets + 1)).all())
+        if not whole or (lengths is not None and lengths.dtype.kind not in "iu"):
+            raise InputError(f"{name} {split}: lengths count the snippets of each of {len(made)} videos, from 1 to {made.snippets}.")
+        if present is not None and present.shape != (len(made), len(MODALITIES)):
+            raise InputError(f"{name} {split}: present has shape {present.shape}, the videos need {(len(made), len(MODALITIES))}.")
         return made.check_finite()
 
     def __len__(self) -> int:
@@ -159,6 +170,8 @@ class VideoSet:
     def subset(self, indices: Sequence[int] | np.ndarray) -> VideoSet:
         """Takes the chosen videos, by number in the given order or by a boolean mask."""
         index = np.asarray(indices)
+        if index.dtype == bool and index.shape != (len(self),):
+            raise InputError(f"{self.title}: the mask has shape {index.shape}, and there are {len(self)} videos.")
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(int)
         return replace(
             self,

@@ -104,6 +104,8 @@ def by_category(score: Callable[[np.ndarray, np.ndarray], float], first: np.ndar
     [0.25, 0.0]
     """
     first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape:
+        raise InputError(f"arrays of one shape are compared, category by category: got {first.shape} and {second.shape}.")
     return np.array([score(first[..., c], second[..., c]) for c in range(first.shape[-1])])
 
 

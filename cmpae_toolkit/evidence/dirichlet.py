@@ -26,11 +26,12 @@ class DirichletOpinion:
 
     def __init__(self, evidence: Tensor, base_rate: Tensor | None = None, prior_weight: float | int | None = None) -> None:
         categories = evidence.shape[-1]
+        evidence = evidence if evidence.is_floating_point() else evidence.to(torch.get_default_dtype())
         if base_rate is None:
             base_rate = torch.full((categories,), 1 / categories, dtype=evidence.dtype, device=evidence.device)
         if not bool((evidence >= 0).all()):
             raise InputError(f"evidence must be 0 or more, got {evidence.detach().min().item():g}.")
-        if not bool((base_rate > 0).all()) or abs(float(base_rate.sum()) - 1) > 1e-4:
+        if not bool((base_rate > 0).all()) or not bool(((base_rate.sum(-1) - 1).abs() < 1e-4).all()):
             raise InputError("base rates must be positive and sum to 1.")
         self.evidence, self.base_rate = evidence, base_rate
         self.prior_weight = float(categories) if prior_weight is None else float(prior_weight)

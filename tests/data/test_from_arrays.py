@@ -55,10 +55,21 @@ def test_what_a_folder_holds_comes_back_from_its_arrays(tiny):
     ({"weak_labels": np.zeros((24, 4))}, r"3 categories, but labels for \[4, 3\]|4 categories, but labels for \[4, 3\]"),
     ({"reference": np.zeros((24, 2, 11, 3))}, r"the reference has shape \(24, 2, 11, 3\), the features need \(24, 2, 10, 3\)"),
     ({"weak_labels": None, "reference": None}, "0 categories"), ({"categories": ["Owl"]}, "1 categories, but labels for"),
+    ({"categories": ["Owl", "Owl", "Jay"]}, "no two are equal"), ({"categories": range(3)}, "categories are texts"),
+    ({"snippet_seconds": 0}, "snippet_seconds is 0"), ({"snippet_seconds": float("nan")}, "snippet_seconds is nan"),
+    ({"lengths": [0] * 24}, "lengths count the snippets"), ({"lengths": [2.5] * 24}, "from 1 to 10"), ({"lengths": [3]}, "lengths holds 1 videos"),
+    ({"present": np.ones((24, 3))}, r"present has shape \(24, 3\)"),
 ])
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
         VideoSet.from_arrays(**arrays() | changes)
+
+
+def test_a_mask_of_another_length_is_refused():
+    videos = VideoSet.from_arrays(**arrays())
+    assert len(videos.subset(np.arange(24) < 3)) == 3
+    with pytest.raises(InputError, match="the mask has shape"):
+        videos.subset(np.ones(5, bool))
 
 
 def test_no_stream_at_all_is_refused():
