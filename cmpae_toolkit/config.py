@@ -54,7 +54,7 @@ class MethodConfig:
     optimizer: Literal["adam", "adamw"] = "adam"  # "adamw" takes weight decay out of the gradient
     weight_decay: Weight = 0.0  # of the optimiser
     clip_gradient: Positive | None = None  # the largest norm of the gradient
-    select_epoch_by: str = "mean"  # mean of the ten F-scores on val, or one score such as "event.audio"
+    select_epoch_by: str = "mean"  # mean of the ten F-scores on val, one score such as "event.audio", or last: the last epoch
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0  # of initial weights, order of videos, dropout and label noise
 
     # "category": batches of videos sorted by their first category, every epoch the same, a last one that is not full left out, as in the

@@ -30,6 +30,7 @@ from .inference import predict, score
 from .method import Batch, Method, Moment, Supervision
 from .methods import get
 
+LAST = "last"  # in place of a score to choose the epoch by: none is chosen
 SEED_STRIDE = 100_003  # a prime between the seeds of runs, so that no two runs share an epoch's seed
 
 
@@ -63,9 +64,9 @@ def fit(
                          "a config of your own names its method's class, as \"module:Class\", in `method`.")
     if config.task not in method.tasks:
         raise InputError(f"{config.method} is a method for {' and '.join(sorted(method.tasks))}, and the config's task is {config.task}.")
-    if config.select_epoch_by not in metrics.SCORE_NAMES or (config.select_epoch_by, config.task) == ("accuracy", "parsing"):
+    if config.select_epoch_by not in (*metrics.SCORE_NAMES, LAST) or (config.select_epoch_by, config.task) == ("accuracy", "parsing"):
         raise InputError(f"there is no score {config.select_epoch_by!r} for {config.task} to choose the epoch by: use one of "
-                         f"{', '.join(name for name in metrics.SCORE_NAMES if name != 'accuracy')}, or accuracy for localization.")
+                         f"{', '.join(name for name in metrics.SCORE_NAMES if name != 'accuracy')}, {LAST}, or accuracy for localization.")
     if supervision is None:
         stage = partial(fit, device=device, progress=progress and f"preparing {config.method}")
         supervision = method.prepare(config, train_set, val_set, stage)
@@ -159,7 +160,7 @@ class Training:
         scores = score(config, self.model.decode(predicted, thresholds), reference, lengths=self.val_set.lengths)
         row = {"epoch": epoch, "learning_rate": self.model.learning_rate(epoch), **row}
         row |= {"mean": metrics.mean_score(scores), **flat(scores), "seconds": time.perf_counter() - started}
-        row["chosen_by"] = metrics.pick_score(scores, config.select_epoch_by)
+        row["chosen_by"] = epoch if config.select_epoch_by == LAST else metrics.pick_score(scores, config.select_epoch_by)
         if all(row["chosen_by"] >= earlier["chosen_by"] for earlier in self.history):
             self.best_epoch, self.best = epoch, {n: v.detach().clone() for n, v in self.model.state_dict().items()}
             if thresholds.both is not None:

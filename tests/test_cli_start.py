@@ -60,7 +60,7 @@ def test_every_field_is_in_the_help(arguments, config, capsys):
         option = f"--{field.name.replace('_', '-')}"
         assert re.search(rf"{option}[ ,]", text), option
     assert f"--epochs INT (default: {config.epochs})" in text
-    assert 'mean of the ten F-scores on val, or one score such as "event.audio" (default: mean)' in text
+    assert 'mean of the ten F-scores on val, one score such as "event.audio", or last: the last epoch (default: mean)' in text
     assert ("--evidence-function {exp,softplus}" in text) == isinstance(config, Config)
 
 

@@ -310,3 +310,8 @@ def test_what_does_not_fit_together_is_refused_before_training(tiny, monkeypatch
             fit(odd, *tiny[:2], progress=False)
     with pytest.raises(InputError, match="'threshold_candidates' is empty"):
         config.changed(search_thresholds=("audio",), threshold_candidates=())
+
+
+def test_the_last_epoch_stands_where_none_is_chosen(tiny):
+    run = fit(presets["paper"].changed(**QUICK, select_epoch_by="last"), *tiny[:2], supervision=NO_NOISE, progress=False)
+    assert run.best_epoch == QUICK["epochs"]

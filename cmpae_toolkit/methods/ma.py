@@ -75,7 +75,7 @@ class MA(ExchangeHAN):
     @classmethod
     def stage(cls, config: MAConfig) -> MAConfig | None:
         """The same network, of the same sizes, on weak labels."""
-        return config.changed(label_source="weak") if config.label_source == "exchange" else None
+        return config.changed(label_source="weak", joint_label="weak") if config.label_source == "exchange" else None
 
     def judge(
         self, embedded: Tensor, cross_attention: bool = True, projected: Tensor | None = None, valid: Tensor | None = None
