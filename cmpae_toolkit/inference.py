@@ -72,9 +72,10 @@ def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
                 continue
             inside = ((values > -ROUNDING) & (values < 1 + ROUNDING)).flatten(1).all(1)  # NaN is not
             if not bool(inside.all()):
-                name, finite = video_set.filenames[int(inside.int().argmin())], bool(values.isfinite().all())
-                what = "no probability in 0..1: does `forward` give logits?" if finite else "not finite: look at its features and weights."
-                raise InputError(f"{video_set.title}: the model's answer for {name} is {what}")
+                odd = int(inside.int().argmin())
+                finite = bool(values[odd].isfinite().all())
+                what = "outside 0..1: does `forward` give logits?" if finite else "not finite: look at its features, and at the weights."
+                raise InputError(f"{video_set.title}: the model's answer for {video_set.filenames[odd]} is {what}")
     return evidence
 
 

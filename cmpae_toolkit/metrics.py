@@ -342,7 +342,10 @@ def ave_accuracy(estimate: np.ndarray, reference: np.ndarray) -> float:
         raise InputError(f"accuracy compares two arrays (video, snippet), got {estimate.shape} and {reference.shape}.")
     if not all(np.issubdtype(x.dtype, np.integer) for x in (estimate, reference)):
         raise InputError(f"accuracy compares category numbers, got {estimate.dtype} and {reference.dtype}: use integers.")
-    return float((estimate == reference)[reference >= 0].mean() * 100)
+    exists = reference >= 0
+    if not exists.any():
+        raise InputError("accuracy needs at least one snippet that exists.")
+    return float((estimate == reference)[exists].mean() * 100)
 
 
 def _checked(estimate: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

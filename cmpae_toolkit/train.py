@@ -48,7 +48,8 @@ def fit(
     interruption. `mixed_precision`: bfloat16 where it is safe, with "auto" only where the processor has it in hardware; an earlier
     stage stays in float32. `step`: another way to take a training step than `PlainStep`.
     `progress`: whether to show a bar, or what is to stand before it; an earlier stage has a bar of its own.
-    Raises InputError when the sets lack labels or do not fit together, or when training diverges.
+    Raises InputError when the sets lack labels or do not fit together, when the config is not the method's or asks for a task or a score
+    that there is not, or when training diverges.
 
     >>> from cmpae_toolkit import load, presets
     >>> config = presets["paper"].changed(width=8, epochs=1, estimator_epochs=1)
@@ -59,7 +60,7 @@ def fit(
     if config.task == "localization" and val_set.reference is None:
         raise InputError(f"{val_set.title} has weak labels only, and AVE's task needs dense ones: choose another preset, such as paper.")
     method = get(config.method)
-    if type(config) is not method.Config:
+    if (type(config).__module__, type(config).__qualname__) != (method.Config.__module__, method.Config.__qualname__):
         raise InputError(f"{type(config).__name__} is no config of the method {config.method!r}, whose own is {method.Config.__name__}: "
                          "a config of your own names its method's class, as \"module:Class\", in `method`.")
     if config.task not in method.tasks:

@@ -167,7 +167,7 @@ def test_event_table():
 
 
 def test_padding_chooses_no_threshold():
-    """An event in the one snippet that exists; as if the rest were an event, too, a higher threshold would be no worse."""
+    """The one snippet that exists has an event. Were padding false alarms, closing the category would score as well and win the tie."""
     p, exists = np.full((1, 2, 4, 1), 0.9), torch.zeros(1, 2, 4, dtype=torch.bool)
     exists[..., 0] = True
     half = PointEstimate(torch.full((1, 2, 1), 0.5))

@@ -106,6 +106,7 @@ class VideoSet:
         given = [f"category_{i}" for i in range(counts[0] if counts else 0)] if categories is None else list(categories)
         if not all(isinstance(c, str) for c in given) or len(set(given)) != len(given):
             raise InputError(f"{name} {split}: categories are texts of which no two are equal, not {given}.")
+        snippet_seconds = snippet_seconds.item() if isinstance(snippet_seconds, np.generic) else snippet_seconds
         if not fits(snippet_seconds, Positive):
             raise InputError(f"{name} {split}: snippet_seconds is {snippet_seconds!r}: use {wanted(Positive)}.")
         if any(count != len(given) for count in counts) or not given:
@@ -122,12 +123,11 @@ class VideoSet:
             shape = (len(made), len(MODALITIES), made.snippets, len(given))
             raise InputError(f"{name} {split}: the reference has shape {arrays['reference'].shape}, the features need {shape}.")
         lengths, present = arrays["lengths"], arrays["present"]
-        whole = lengths is None or (lengths.shape == (len(made),) and np.isin(lengths, np.arange(1, made.snippets + 1)).all())
-        if not whole or (lengths is not None and lengths.dtype.kind not in "iu"):
-            raise InputError(f"{name} {split}: lengths count the snippets of each of {len(made)} videos, from 1 to {made.snippets}.")
+        if lengths is not None and not (lengths.shape == (len(made),) and np.isin(lengths, np.arange(1, made.snippets + 1)).all()):
+            raise InputError(f"{name} {split}: lengths are whole numbers, one for each of {len(made)} videos, from 1 to {made.snippets}.")
         if present is not None and present.shape != (len(made), len(MODALITIES)):
             raise InputError(f"{name} {split}: present has shape {present.shape}, the videos need {(len(made), len(MODALITIES))}.")
-        return made.check_finite()
+        return replace(made, lengths=None if lengths is None else lengths.astype(int)).check_finite()
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -22,7 +22,7 @@ from . import paper
 from .networks import Networks
 
 RATE, PICTURES, SIZE = 48_000, 8, 224  # Hz; pictures a snippet, for R(2+1)D; pixels of CLIP's picture
-MISSING = "CLIP and CLAP need transformers: `pip install transformers`, or use other --networks."
+MISSING = "CLIP and CLAP need transformers: `pip install 'transformers>=5'`, or use other --networks."
 LONGEST = 10 * RATE  # samples that CLAP hears at once
 STREAMS = {"audio": "audio", "frames": "visual", "clip": "visual"}
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's pictures

@@ -139,7 +139,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
 def split_of(names: Sequence[str], given: dict[str, str]) -> dict[str, str]:
     """Gives each film a split: what a list says, else 80/10/10 by a hash of its name, so that further films move none.
 
-    Where that leaves a split empty and no list says any, the film (of three or more) whose hash lies nearest to it goes there.
+    Where no list names a split, there are three films or more, and a split stays empty, it gets the film whose hash lies nearest to it.
     """
     places = {name: int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12 for name in names if name not in given}
     chosen = dict(given) | {n: "train" if p < 0.8 else "val" if p < 0.9 else "test" for n, p in places.items()}

@@ -146,7 +146,7 @@ class DHHN(ExchangeHAN):
         return named
 
     def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
-        """One optimiser for all; the teachers take their shares of its rate."""
+        """One optimiser for all, whatever is given; the teachers take their shares of its rate."""
         made = super().optimizer(p for n, p in self.named_parameters() if not n.startswith("teachers."))
         shares = [1.0, self.config.audio_teacher_rate, self.config.visual_teacher_rate]
         for teacher in self.teachers.values():

@@ -142,7 +142,10 @@ def measure_loss(study: Study, seed: int, loss: str) -> dict[str, Any]:
 
 
 def measure_amount(study: Study, seed: int) -> dict[str, Any]:
-    """Vacuity after training on all videos, on a quarter of them in as many epochs, and on that quarter in as many steps."""
+    """Vacuity after training on all videos, on a quarter of them in as many epochs, and on that quarter in four times the epochs.
+
+    "steps" are those up to the chosen epoch.
+    """
     test_set, result = study.splits["test"], {}
     longer = {name: QUARTER * getattr(study.base, name) for name in ("epochs", "decay_epochs")}
     for kind, changes in {"quarter_same_steps": longer, "quarter": {}, "all": {}}.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +26,7 @@ from ..checkpoint import Run, provenance
 from ..config import Config, MethodConfig
 from ..data.videoset import Splits, VideoSet
 from ..decode import Thresholds, decode
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..inference import accuracy_floors, evaluate, floors, predict, score
 from ..method import Evidence, Supervision
 from ..methods import get
@@ -105,8 +106,9 @@ def run_grid(
     """Runs the jobs that are not finished yet in `folder` and returns all of them, as `collect` does.
 
     A run is finished where its record has the job's config and the checksums of the job's data. `extend` names a frozen study whose
-    runs count as finished where `Identity.holds` says that their data are these. `workers` local processes with `threads` threads
-    each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the workers of that cluster, which must be able to load
+    runs count as finished where the checksums are these or, of simulated data, where name, number of videos and categories are; a
+    warning counts those with other checksums, as another processor makes them in its last bits. `workers` local processes with `threads`
+    threads each; or, with the address of a Dask `scheduler` ("tcp://host:8786"), the workers of that cluster, which must be able to load
     the data by the same name. Each data set's and seed's earlier stage is trained first, once. `measures`: entries of each record
     beside those of `run`. Raises InputError when another process writes to the folder, or when data cannot be loaded.
 
@@ -123,12 +125,18 @@ def run_grid(
     with backend(workers, threads, scheduler), hold(folder):
         for identity in found.values():
             write_manifest(folder, identity)
+        others = 0
         for job, owner in owners.items():
             known = frozen.get(f"{owner.given}/{job.file}", {})
             if owner.simulated and known.get("data", {}).get("checksums", owner.checksums) != owner.checksums:
-                known = known | {"data": {k: v for k, v in known["data"].items() if k != "checksums"}}  # of another processor
+                stored = {k: v for k, v in known["data"].items() if k != "checksums"}
+                known = known | {"data": stored | {"stored_checksums": known["data"]["checksums"]}}
             if owner.holds(known) and not is_done(files[job], job, owner):
                 write_json(files[job], known)
+                others += "stored_checksums" in known["data"]
+        if others:
+            warnings.warn(f"{others} runs of {extend!r} are taken over whose simulated data have other checksums than here: made on "
+                          "another processor they may differ in their last bits.", InputWarning, stacklevel=2)
         todo = [job for job, owner in owners.items() if not is_done(files[job], job, owner, measures or ())]
         prepared = _prepared(todo, threads, device)
         calls = {job: partial(run, job, device, prepared.get(job), measures) for job in todo}

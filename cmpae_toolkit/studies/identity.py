@@ -41,14 +41,15 @@ class Identity:
     def holds(self, record: dict[str, Any]) -> bool:
         """Whether a record was measured on these data, by the checksums of all splits.
 
-        A record of simulated data without checksums is compared by name, number of test videos and categories instead: simulated
+        A record of simulated data without checksums is compared by name, number of scored videos and categories instead: simulated
         features may differ in their last bits between processors.
         """
         about = record.get("data", {})
         if "checksums" in about:
             return about["checksums"] == self.checksums
+        scored = self.videos.get(record.get("split", "test"))
         tested = len(record.get("per_video", {}).get("segment", ()))
-        same = (about.get("name"), tested, tuple(categories_of(record))) == (self.name, self.videos.get("test"), self.categories)
+        same = (about.get("name"), tested, tuple(categories_of(record))) == (self.name, scored, self.categories)
         return same and self.simulated and bool(about.get("simulated"))
 
 

@@ -29,7 +29,7 @@ SCHEDULES = {  # whose schedule a method is on -> our rows
     "its authors'": {shown for shown, _ in SHOWN.values() if shown.endswith("its own schedule")} | {SHOWN[FULL][0]},
     "CMPAE's": {shown for shown, _ in SHOWN.values() if shown.endswith(OUR_SCHEDULE)} | {SHOWN[FULL][0]},
 }
-BUT = {"its authors'": " and CMPAE on the one chosen here", "CMPAE's": ""}
+BUT = {"its authors'": " (CMPAE on the one chosen here)", "CMPAE's": ""}
 ABOUT = """\
 # Leaderboard
 
@@ -92,8 +92,9 @@ def _told(title: str, turned: pd.DataFrame) -> str:
     lines = []
     for schedule in SCHEDULES:
         pairs = named.loc[named["schedule"] == schedule, "better":]
-        told = "the other way round than in print, by more than the interval:" if len(pairs) else "no pair is so surely turned round."
-        lines.append(f"On {title}, each method on {schedule} schedule{BUT[schedule]}, {told}\n")
+        turned_round = "these pairs come out the other way round than in print; the interval leaves 0 out:"
+        told = turned_round if len(pairs) else "no pair is turned round so surely."
+        lines.append(f"On {title}, with each method on {schedule} schedule{BUT[schedule]}, {told}\n")
         lines += [
             f"* **{better}** is {ours:.1f} [{low:.1f}, {high:.1f}] above **{worse}**, in print {printed:.1f} below."
             for better, worse, ours, low, high, printed in pairs.itertuples(index=False)

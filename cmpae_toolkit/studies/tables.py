@@ -22,7 +22,7 @@ from . import escape, records
 from .ablations import SAME, table_runs
 from .claims import write_categories
 from .grid import Job
-from .identity import identify
+from .identity import identify, short_name
 from .rows import ABLATIONS, FULL, MORE_ABLATIONS, SHOWN, WITH_BACKGROUND, ablation, methods
 
 __all__ = ["NUMBERS", "Table", "jobs_for", "labels_of", "make", "make_all", "write_categories", "write_floors"]
@@ -145,13 +145,18 @@ def make_all(numbers: Sequence[int], results: Results, data_names: Sequence[str]
     for number in numbers:
         labels_of(number)
     sources = [results] if isinstance(results, (str, Path)) else list(results)
-    runs = {str(name): pd.concat([records.collect(source, name) for source in sources], ignore_index=True) for name in data_names}
+    runs = {_key(name): pd.concat([records.collect(source, name) for source in sources], ignore_index=True) for name in data_names}
     if not any(len(found) for found in runs.values()):
         raise InputError(f"{results} holds no finished run on {', '.join(runs)} as these data are now: `cmpae tables` trains them.")
     beside = {
-        str(name): next((found for source in sources if (found := records.floors(source, name))), None) for name in data_names
+        _key(name): next((found for source in sources if (found := records.floors(source, name))), None) for name in data_names
     }
     return [_made(number, runs, beside, also) for number in numbers]
+
+
+def _key(name: str | Path) -> str:
+    """One for a simulated set under all of its names; folders of one name are two."""
+    return short_name(name) if data.simulated_size(name) else str(name)
 
 
 def _made(number: int, runs: dict[str, pd.DataFrame], beside: dict[str, dict[str, Any] | None], also: Sequence[str]) -> Table:

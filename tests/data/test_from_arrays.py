@@ -57,7 +57,7 @@ def test_what_a_folder_holds_comes_back_from_its_arrays(tiny):
     ({"weak_labels": None, "reference": None}, "0 categories"), ({"categories": ["Owl"]}, "1 categories, but labels for"),
     ({"categories": ["Owl", "Owl", "Jay"]}, "no two are equal"), ({"categories": range(3)}, "categories are texts"),
     ({"snippet_seconds": 0}, "snippet_seconds is 0"), ({"snippet_seconds": float("nan")}, "snippet_seconds is nan"),
-    ({"lengths": [0] * 24}, "lengths count the snippets"), ({"lengths": [2.5] * 24}, "from 1 to 10"),
+    ({"lengths": [0] * 24}, "lengths are whole numbers"), ({"lengths": [2.5] * 24}, "from 1 to 10"),
     ({"lengths": [3]}, "lengths holds 1 videos"),
     ({"present": np.ones((24, 3))}, r"present has shape \(24, 3\)"),
 ])

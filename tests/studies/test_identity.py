@@ -13,7 +13,7 @@ import pytest
 from cmpae_toolkit import data
 from cmpae_toolkit._files import hold
 from cmpae_toolkit.config import Config
-from cmpae_toolkit.errors import InputError
+from cmpae_toolkit.errors import InputError, InputWarning
 from cmpae_toolkit.studies import grid, records, tables
 from cmpae_toolkit.studies.grid import jobs, run_grid
 from cmpae_toolkit.studies.identity import identify, short_name
@@ -85,10 +85,15 @@ def test_frozen_runs_on_the_same_simulated_data_count_as_finished(tmp_path, monk
         (tmp_path / "old" / "tiny" / planned[0].file).write_text(json.dumps(record))
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     records.freeze(tmp_path / "old", "kept", tmp_path / "results")
-    assert len(run_grid(planned, tmp_path / "second", extend="kept")) == 2 and ran == planned
+    with pytest.warns(InputWarning, match="1 runs of 'kept' are taken over"):
+        assert len(run_grid(planned, tmp_path / "second", extend="kept")) == 2 and ran == planned
     assert len(run_grid(planned, tmp_path / "second")) == 2 and ran == planned  # what was taken over stays
     (taken,) = [r for r in records.collect(tmp_path / "second")["record"] if "checksums" not in r["data"]]
     record, identity = dict(taken), identify("tiny")
+    assert taken["data"]["stored_checksums"]["train"] == "of another processor"
+    on_val = record | {"split": "val"}
+    assert not identity.holds(on_val | {"per_video": {"segment": [0.0]}})
+    assert identify("tiny", ("train", "val")).holds(on_val | {"per_video": {"segment": [0.0] * 48}})
     assert identity.holds(record) and not identity.holds(records.collect("kept")["record"].item())
     record["per_video"]["segment"].pop()
     assert not identity.holds(record) and not dataclasses.replace(identity, simulated=False).holds(record) and not identity.holds({})
