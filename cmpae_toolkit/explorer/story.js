@@ -186,7 +186,7 @@ function story(data) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key.toLowerCase() === "f") return void CLICKS.screen();
-    const slides = event.target.type === "range" && event.key.startsWith("Arrow");
+    const slides = event.target.type === "range";
     const scrolls = !["ArrowRight", "ArrowLeft"].includes(event.key) && steps[here()].offsetHeight > innerHeight;
     if (!(event.key in BY) || slides || scrolls) return; // in a step that is higher than the window, up and down scroll
     event.preventDefault();

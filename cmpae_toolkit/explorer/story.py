@@ -69,6 +69,9 @@ def _corrected(run: Run, video_set: VideoSet, index: int) -> tuple[dict[str, Any
     false = (muted.estimate[0] & ~muted.before.estimate[0] & ~muted.reference[0]).sum(0)
     real, alarm = int(muted.reference.all((0, 1)).argmax()), int(false.argmax())
     words = {"real": _named(video_set, real), "alarm": _named(video_set, alarm), "alarms": int(false[alarm])}
+    likely = int((muted.before.probability[0, :, alarm] >= 0.5).sum())
+    words["seldom"] = f"{likely} second{'s' * (likely != 1)} alone would reach one half" if likely else "no second alone reaches one half"
+    words["kept"] = f"{muted.before.video_probability[0, alarm]:.2f}"
     words |= {name: f"{state.absence[0, :, alarm].max():.0f}" for name, state in (("against", muted.before), ("left", muted))}
     return {"real": real, "alarm": alarm, "second": video_set.snippets // 2}, words
 

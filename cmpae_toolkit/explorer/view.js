@@ -15,7 +15,7 @@ const NO_ATTENTION = "this method has no attention over the snippets";
 const NO_PLACE = ["point estimates have no", "vacuity, so no place in the", "triangle"];
 const SHAPES = [ // markers of half-size 4 around the point
   "m-4,0a4,4 0 1 0 8,0a4,4 0 1 0 -8,0z", "m-3.5,-3.5h7v7h-7z", "m0,-4.5l4.5,8h-9z", "m0,-5l5,5l-5,5l-5,-5z", "m0,4.5l4.5,-8h-9z",
-  "m-1.6,-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z",
+  "m-1.6,-4.6h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z", "m-4,-4h8l-8,8h8z", // seven, with which three shades make 21 looks
 ];
 
 // ---- numbers -------------------------------------------------------------------------------------------------------
@@ -185,7 +185,8 @@ function head(s) {
   for (const part of broken(s.title, most / 1.3)) { parts.push(text(8, y, part, "title")); y += 20; }
   if (!s.scores) put("No dense reference for this video: no F-score.", "quiet", 17);
   else for (const level of LEVELS) put(`F of this video (%), ${level} level: ${fTold(s, level)}`, "quiet score", 17);
-  if (s.before) put(`Pale: ${s.beforeName ?? "as it is"}.`, "quiet", 17);
+  const other = s.scores && s.before?.reference && !comparable(s) ? " The reference is that of the other track, too: its F is not to be compared." : "";
+  if (s.before) put(`Pale: ${s.beforeName ?? "as it is"}.${other}`, "quiet", 17);
   y = Math.max(y + 2, 76);
   if (s.place.narrow) {
     for (const m of [0, 1]) for (const told of gates(s, m)) put(`${MODALITIES[m]}: ${told}`, "quiet gate", 15);
@@ -198,10 +199,14 @@ function head(s) {
   return [parts, y + 56];
 }
 
+/** Whether F before and after a what-if is of the same events: with another video's track those of that track are another's, too. */
+const comparable = (s) => Boolean(s.before?.scores && s.before.reference?.every((on, i) => on === s.reference[i]));
+
 /** The F-scores of a level; in brackets what a what-if has changed. */
 function fTold(s, level) {
+  const old = comparable(s) ? s.before.scores[level] : {};
   return Object.entries(s.scores[level]).map(([name, f]) => {
-    const change = f - (s.before?.scores?.[level][name] ?? f), sign = change > 0 ? "+" : "−";
+    const change = f - (old[name] ?? f), sign = change > 0 ? "+" : "−";
     return `${name.replace("_", "-")} ${f.toFixed(1)}` + (Math.abs(change) < 0.05 ? "" : ` (${sign}${Math.abs(change).toFixed(1)})`);
   }).join(", ");
 }
@@ -241,15 +246,15 @@ function media(s, y) {
   return [parts, tall(s, MEDIA)];
 }
 
-/** The frames of a row's two panels: title, shaded and pinned snippet, axes, ticks at the seconds. */
-function panel(s, y, height, title) {
+/** The frames of a row's two panels: title, pinned and, unless cells will lie on it, shaded snippet, axes, ticks at the seconds. */
+function panel(s, y, height, title, shaded = true) {
   const every = Math.max(1, Math.ceil(s.T / 5)), parts = [];
   broken(title, s.place.narrow ? (right(s) - 8) / LETTER : 999).slice(0, 1).forEach((told) =>
     parts.push(text(s.place.narrow ? 8 : left(s, 0), y - (s.place.narrow ? 24 : 9), told, "strong")));
   for (const m of [0, 1]) {
     const up = top(s, y, m, height);
     if (s.place.narrow) parts.push(text(left(s, m), up - 8, s.present[m] ? MODALITIES[m] : `${MODALITIES[m]} (absent)`, `strong ${look(m, 0)}`));
-    parts.push(rect(left(s, m) + s.snippet * step(s), up, step(s), height, "here"));
+    if (shaded) parts.push(rect(left(s, m) + s.snippet * step(s), up, step(s), height, "here"));
     if (isPinned(s)) parts.push(rect(left(s, m) + s.pinned * step(s), up, step(s), height, "pinned"));
     parts.push(path(`M${n(left(s, m))},${n(up)}V${n(up + height)}H${n(left(s, m) + s.place.column)}`, "axis"));
     for (let t = 0; t <= s.T; t += every) {
@@ -345,7 +350,7 @@ function attention(s, y) {
     return [panel(s, y, height, title).concat(nothing(s, y, height, s.attention ? NO_CHOICE : NO_ATTENTION)), tall(s, height)];
   const cells = [0, 1].flatMap((m) => s.chosen.flatMap((c, k) => range(s.T).map((t) => [m, t, k, weight(m, t, c)])));
   const most = cells.reduce((found, cell) => Math.max(found, cell[3]), 0) || 1;
-  const parts = panel(s, y, height, `${title} (full colour: ${most.toFixed(2)})`);
+  const parts = panel(s, y, height, `${title} (full colour: ${most.toFixed(2)})`, false);
   for (const m of edges(s)) parts.push(...names({ ...s, place: { ...s.place, narrow: false } }, s.chosen, top(s, y, m, height), row));
   for (const [m, t, k, x] of cells) {
     const where = [left(s, m) + t * step(s), top(s, y, m, height) + k * row, step(s), row];
@@ -359,7 +364,7 @@ function attention(s, y) {
 function others(s, y) {
   const rest = range(s.C).filter((c) => !s.chosen.includes(c)), row = Math.min(OTHERS, MOST_HEIGHT / Math.max(1, rest.length));
   if (!rest.length) return [[], 0];
-  const height = row * rest.length, parts = panel(s, y, height, "Probability of the other categories");
+  const height = row * rest.length, parts = panel(s, y, height, "Probability of the other categories", false);
   parts.push(...names(s, rest, y, row));
   rest.forEach((c, k) => {
     for (const m of [0, 1]) {
@@ -371,6 +376,7 @@ function others(s, y) {
       parts.push(rect(left(s, m), up, s.place.column, row, "row", ` data-add="${c}"`));
     }
   });
+  for (const m of [0, 1]) parts.push(rect(left(s, m) + s.snippet * step(s), top(s, y, m, height), step(s), height, "frame"));
   return [parts, tall(s, height)];
 }
 
@@ -452,7 +458,13 @@ function readings(s, t) {
   return all.length ? `${s.level === "video" ? "Of the whole video" : `At ${span(s, t)}`}: ${all.join("; ")}.` : "";
 }
 
-/** The picture in words, for readers who do not see it: the numbers of the chosen second, and the events of each track. */
+/** F of the video, and which categories its probability opens, in sentences. */
+const results = (s) => [
+  ...(s.scores ? LEVELS.map((level) => `F at the ${level} level, in percent: ${fTold(s, level)}.`) : []),
+  ...[0, 1].filter((m) => s.present[m] && s.chosen.length).map((m) => `${MODALITIES[m]}: ${gates(s, m).join(", ")}.`),
+].join(" ");
+
+/** The picture in words, for readers who do not see it: its results, the numbers of the chosen second, the events of each track. */
 function describe(s) {
   const told = (roll) => {
     const all = [0, 1].flatMap((m) => s.categories.flatMap((name, c) => runs(track(s, roll, m, c))
@@ -462,7 +474,7 @@ function describe(s) {
   };
   const seconds = [readings(s, s.snippet), isPinned(s) && s.level === "snippet" ? `Pinned. ${readings(s, s.pinned)}` : ""];
   const rolls = [s.reference ? `Reference: ${told(s.reference)}.` : "", `Estimate: ${told(s.estimate)}.`];
-  return [`${s.title}.`, ...seconds, ...rolls].filter(Boolean).join(" ");
+  return [`${s.title}.`, results(s), ...seconds, ...rolls].filter(Boolean).join(" ");
 }
 
 /** All numbers of the chosen categories as the rows of a table. */
@@ -580,6 +592,14 @@ function save(blob, name) {
 }
 
 // ---- the stage: the player, the picture, and what it says ----------------------------------------------------------
+/** Whether a list was changed by the pointer; keys go through its entries, and each would count as a choice. */
+function byPointer(select) {
+  let pointer = true;
+  select.addEventListener("pointerdown", () => { pointer = true; });
+  select.addEventListener("keydown", () => { pointer = false; });
+  return () => pointer;
+}
+
 const PAUSE = 800, MOST_CHIPS = 12; // milliseconds of quiet before the screen reader is told; categories with a chip
 const EARLY = 2e-3; // seconds by which a film may miss the time that it was told
 
@@ -600,6 +620,7 @@ function stage(el, change) {
   const frame = make("div", { className: "around" }, picture, tip);
   slider.setAttribute("aria-label", "second");
   live.setAttribute("aria-live", "polite");
+  told.setAttribute("aria-live", "off"); // it changes with every frame of a film
   chips.setAttribute("role", "group");
   chips.setAttribute("aria-label", "categories");
   picture.setAttribute("role", "group");
@@ -687,6 +708,16 @@ function stage(el, change) {
   };
   const refocus = () => point(focus && s.spots.find((p) => p.t === s.snippet && p.c === focus.c && p.m === focus.m && p.panel === focus.panel));
 
+  /** A list from which one category is chosen: at once by the pointer, by the keys with Enter. */
+  const picker = (label, first, categories, chosen) => {
+    const select = make("select", { className: "more" }), pointer = byPointer(select);
+    const commit = () => { if (select.value !== "") change({ chosen: chosen(Number(select.value)) }); };
+    select.setAttribute("aria-label", label);
+    select.append(new Option(first, ""), ...categories.map((c) => new Option(readable(s.categories[c]), c)));
+    select.addEventListener("input", () => { if (pointer()) commit(); });
+    select.addEventListener("keydown", (event) => { if (event.key === "Enter") commit(); });
+    return select;
+  };
   const chip = (c) => {
     const b = make("button", { type: "button", className: "chip", textContent: readable(s.categories[c]), title: "Take it out of the curves" });
     b.setAttribute("aria-pressed", "true");
@@ -701,12 +732,14 @@ function stage(el, change) {
     const wanted = JSON.stringify([s.categories, s.chosen]);
     if (wanted === chipsOf) return;
     chipsOf = wanted;
-    const more = make("select", { className: "more" }), rest = range(s.C).filter((c) => !s.chosen.includes(c));
-    more.setAttribute("aria-label", "add a category");
-    more.append(new Option("+ category", ""), ...rest.map((c) => new Option(readable(s.categories[c]), c)));
-    more.addEventListener("input", () => change({ chosen: [...s.chosen, Number(more.value)].sort((a, b) => a - b) }));
-    const hidden = s.chosen.length - MOST_CHIPS, told = hidden > 0 ? [`… and ${hidden} more`] : [];
-    chips.replaceChildren(...s.chosen.slice(0, MOST_CHIPS).map(chip), ...told, ...(rest.length ? [more] : []));
+    const rest = range(s.C).filter((c) => !s.chosen.includes(c)), hidden = s.chosen.slice(MOST_CHIPS);
+    const made = s.chosen.slice(0, MOST_CHIPS).map(chip), old = [...chips.children], was = old.findIndex((e) => e.matches(":focus"));
+    if (hidden.length)
+      made.push(picker("take a category out", `… and ${hidden.length} more`, hidden, (c) => s.chosen.filter((x) => x !== c)));
+    if (rest.length) made.push(picker("add a category: Enter", "+ category", rest, (c) => [...s.chosen, c].sort((a, b) => a - b)));
+    const added = was >= 0 && was === old.length - 1; // who added one goes on adding
+    chips.replaceChildren(...made);
+    if (was >= 0) made[added ? made.length - 1 : Math.min(was, made.length - 1)]?.focus({ preventScroll: true });
   };
 
   const fillTable = () => {
@@ -735,7 +768,7 @@ function stage(el, change) {
     pin.setAttribute("aria-pressed", String(isPinned(s)));
     caption.textContent = describe(s);
     clearTimeout(waiting);
-    if (!clock.playing) waiting = setTimeout(() => { live.textContent = readings(s, s.snippet); }, PAUSE);
+    if (!clock.playing) waiting = setTimeout(() => { live.textContent = `${readings(s, s.snippet)} ${results(s)}`; }, PAUSE);
   };
 
   play.addEventListener("click", toggle);
@@ -762,7 +795,12 @@ function stage(el, change) {
     const near = s.spots.filter((p) => p.t === t && Math.abs(p.x - here.x) <= step(s) && Math.abs(p.y - here.y) < 40);
     point(near.sort((a, b) => Math.abs(a.y - here.y) - Math.abs(b.y - here.y))[0] ?? null);
   });
-  picture.addEventListener("pointerleave", () => { hovering = false; if (s) point(null); });
+  picture.addEventListener("pointerleave", () => {
+    hovering = false;
+    if (!s) return;
+    point(null);
+    if (!clock.playing) choose(second()); // what the pointer passed over was a look, and the second that was clicked stays
+  });
   picture.addEventListener("click", (event) => {
     const added = event.target.dataset?.add, here = s && under(event);
     if (added !== undefined) change({ chosen: [...s.chosen, Number(added)].sort((a, b) => a - b) });
@@ -782,7 +820,8 @@ function stage(el, change) {
     Home: () => go(0), End: () => go(s.T - 1), p: pinHere, P: pinHere, Escape: () => point(null),
   };
   const press = (event) => {
-    const at = event.target, own = at === slider || at === video || !["INPUT", "SELECT", "TEXTAREA", "BUTTON", "SUMMARY"].includes(at.tagName);
+    const at = event.target, button = row.contains(at) && at.tagName === "BUTTON" && ![" ", "Enter"].includes(event.key);
+    const own = button || at === slider || at === video || !["INPUT", "SELECT", "TEXTAREA", "BUTTON", "SUMMARY"].includes(at.tagName);
     if (!s || !own || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -862,7 +901,9 @@ function fill(data, search = "") {
     if (!groups.has(video.why)) groups.set(video.why, Object.assign(document.createElement("optgroup"), { label: video.why }));
     groups.get(video.why).append(option(i, video.name));
   });
+  const before = get("video").value;
   get("video").replaceChildren(...groups.values());
+  if (before !== "" && [...get("video").options].some((one) => one.value === before)) get("video").value = before;
   if (!get("change").options.length) data.changes.forEach((told, i) => get("change").append(option(i, told)));
 }
 
@@ -885,6 +926,8 @@ function page(data, fetched = null) {
   Object.assign(here.slider, { id: "snippet" });
   Object.assign(here.told, { id: "snippet_value" });
   here.bar.prepend(get("choice"));
+  here.bar.append(get("moving")); // beside what they change, wherever the reader has scrolled to
+  get("moving").open = innerWidth > NARROW;
   document.addEventListener("keydown", (event) => { if (event.target === document.body) here.press(event); });
 
   const options = () => {
@@ -917,6 +960,7 @@ function page(data, fetched = null) {
   const another = () => { Object.assign(asked, { chosen: null, pinned: null }); return show(); };
   const follow = () => {
     const { video, change, chosen, snippet, pinned, level, log, ...more } = shared(data);
+    if (get("search").value) { get("search").value = ""; fill(data); } // it might hide the video that is asked for
     Object.assign(get("video"), { value: video });
     Object.assign(get("change"), { value: change });
     Object.assign(asked, { chosen, snippet, pinned });
@@ -930,9 +974,17 @@ function page(data, fetched = null) {
 
   fill(data);
   get("searching").hidden = data.videos.length <= MANY;
-  get("search").addEventListener("input", () => { fill(data, get("search").value); if (get("video").value !== "") another(); });
+  get("search").addEventListener("input", () => {
+    const before = get("video").value;
+    fill(data, get("search").value);
+    if (get("video").value !== "" && get("video").value !== before) another();
+  });
   get("video").addEventListener("input", another);
   for (const id of ["change", "log", "level"]) get(id).addEventListener("input", show);
+  for (const id of ["video", "change", "level"]) { // after the pointer's choice the keys are the picture's again
+    const pointer = byPointer(get(id));
+    get(id).addEventListener("change", () => { if (pointer()) here.picture.focus({ preventScroll: true }); });
+  }
   for (const kind of KINDS) get(`${kind}_threshold`).addEventListener("input", () => { get("own").checked = false; show(); });
   get("own").addEventListener("input", () => { if (get("own").checked) own(); show(); });
   window.addEventListener("hashchange", follow);
