@@ -61,20 +61,20 @@ def predict(
     return _finite(Evidence.concatenate(parts), video_set)
 
 
-ROUNDING = 1e-3  # by which a probability may pass 0 or 1
+LARGEST, ROUNDING = 2, 1e-3  # HAN's joint answer, pooled over snippets and modalities with weights of their own, may be up to 2
 
 
 def _finite(evidence: Evidence, video_set: VideoSet) -> Evidence:
-    """The evidence, or an InputError naming the first video whose probabilities or vacuities are no finite numbers in 0..1."""
+    """The evidence, or an InputError naming the first video whose probabilities or vacuities are not finite, or no probabilities."""
     for judgement in (evidence.snippet, evidence.video, evidence.joint):
         for values in (judgement.probability, judgement.vacuity):
             if values is None:
                 continue
-            inside = ((values > -ROUNDING) & (values < 1 + ROUNDING)).flatten(1).all(1)  # NaN is not
+            inside = ((values > -ROUNDING) & (values < LARGEST + ROUNDING)).flatten(1).all(1)  # NaN is not
             if not bool(inside.all()):
                 odd = int(inside.int().argmin())
                 finite = bool(values[odd].isfinite().all())
-                what = "outside 0..1: does `forward` give logits?" if finite else "not finite: look at its features, and at the weights."
+                what = "no probability: does `forward` give logits?" if finite else "not finite: look at its features, and at the weights."
                 raise InputError(f"{video_set.title}: the model's answer for {video_set.filenames[odd]} is {what}")
     return evidence
 
