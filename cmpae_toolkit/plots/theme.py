@@ -37,7 +37,7 @@ INK, QUIET, MARKED = "#222222", "#666666", "#EEF1F4"
 SEQUENTIAL = "Blues"
 MARKERS = "os^DvPXpd<>h"
 MOST_IN_KEY, KEY_WIDTH = 20, 26  # categories, characters in a line
-SHARP, PAGE, COLOURS = 2, 900, 48  # dots a pixel of a picture in a notebook; pixels that a page is wide; colours at most
+SHARP, PAGE, COLOURS = 2, 900, 32  # dots a pixel of a picture in a notebook; pixels that a page is wide; colours at most
 MOST_INCHES, LEAST_INCHES = 18.0, 0.115  # of a figure however many rows it has; of a row whose name is written
 MOST_EDGED = 80  # rows whose bars have edges, which would cover narrower ones
 LINE_INCHES = 0.195  # of a legend
@@ -95,7 +95,7 @@ def png(figure: Figure, dots_per_inch: float | None = None) -> bytes:
 
 
 class Snapshot:
-    """A figure as a notebook stores it: `.figure` itself, `.png` with two dots for each pixel of the page and at most 48 colours, which
+    """A figure as a notebook stores it: `.figure` itself, `.png` with two dots for each pixel of the page and at most 32 colours, which
     takes a quarter of the full picture's bytes, `.width` on the page in pixels, at most 900, and `.alt`, which readers hear who do not see
     it (`words.alt_text`)."""
 
