@@ -238,7 +238,7 @@ def test_a_state_of_another_precision_or_val_set_is_refused(tmp_path):
 
 
 def test_unknown_methods_are_named():
-    with pytest.raises(InputError, match="no method 'best' .No module named 'best'.: use one of cmpae"):
+    with pytest.raises(InputError, match=r"no method 'best' \(No module named 'best'\): use one of cmpae"):
         get("best")
     assert get("cmpae_toolkit.methods.han:HAN").__name__ == "HAN"
 
