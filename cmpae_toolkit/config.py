@@ -12,6 +12,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from ._fields import LARGEST, Count, DropoutRate, Explained, Named, Positive, Range, Share, Weight, Width, fits, from_text, hints, wanted
@@ -259,7 +260,7 @@ SIMULATED_CHANGES: dict[str, dict[str, Any]] = {
 
 def _is_ave(data_name: str) -> bool:
     """By the name, or the last part of a folder's path: "ave", "simulated-ave", "data/ave"."""
-    return str(data_name).rstrip("/\\").replace("\\", "/").rpartition("/")[2].rpartition("-")[2] == "ave"
+    return Path(str(data_name)).name.rpartition("-")[2] == "ave"
 
 
 def preset_for(data_name: str, preset: str | None = None) -> str:

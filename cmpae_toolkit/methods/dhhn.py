@@ -7,7 +7,6 @@ and its authors take each track from the epoch that is best for it; here one epo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -145,8 +144,8 @@ class DHHN(ExchangeHAN):
         named["teacher_difference"] = -difference(teaching, present)
         return named
 
-    def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
-        """One optimiser for all, whatever is given; the teachers take their shares of its rate."""
+    def optimizer(self) -> torch.optim.Optimizer:
+        """One optimiser for all; the teachers take their shares of its rate."""
         made = super().optimizer(p for n, p in self.named_parameters() if not n.startswith("teachers."))
         shares = [1.0, self.config.audio_teacher_rate, self.config.visual_teacher_rate]
         for teacher in self.teachers.values():

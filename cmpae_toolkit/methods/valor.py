@@ -8,7 +8,6 @@ VALOR, with the fields of `PLUS` it is VALOR+, and VALOR++ is VALOR+ on other da
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Annotated, Any, ClassVar, Literal
@@ -77,8 +76,8 @@ class VALOR(OnSnippetLabels):
         strengths = (self.config.audio_smoothing, self.config.visual_smoothing)
         return torch.stack([labels.smooth(x, s) for x, s in zip(batch.targets[LABEL].unbind(1), strengths, strict=True)], dim=1)
 
-    def optimizer(self, parameters: Iterable[Tensor] | None = None) -> torch.optim.Optimizer:
-        made = super().optimizer(parameters)
+    def optimizer(self) -> torch.optim.Optimizer:
+        made = super().optimizer()
         for group in made.param_groups:
             group["betas"] = self.config.betas
         return made
